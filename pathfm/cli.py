@@ -1,0 +1,45 @@
+"""The console script `pathfm`: it finds the command, and imports nothing heavy before it knows which one runs."""
+
+import argparse
+import sys
+from importlib import import_module
+
+from pathfm import __version__, commands
+from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError, StoppedEarly
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns 0 when done, 2 for wrong usage or input, 75 when stopped early and resumable."""
+    parser = argparse.ArgumentParser(prog="pathfm", description="Enhance pathology foundation models with transcriptomics, and show whether it helped.")
+    parser.add_argument("--version", action="version", version=f"pathfm {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    modules = {name: import_module(f"pathfm.commands.{name}") for name in commands.NAMES}
+    for name, module in modules.items():
+        passes_on = getattr(module, "PASSES_ARGUMENTS_ON", False)
+        subparser = subparsers.add_parser(name, help=module.HELP, description=module.__doc__, add_help=not passes_on, formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(subparser)
+    arguments, rest = parser.parse_known_args(argv)
+    module = modules[arguments.command]
+    if rest and not getattr(module, "PASSES_ARGUMENTS_ON", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
+    return guarded(lambda: module.run(arguments), f"pathfm {arguments.command}")
+
+
+def guarded(work, name: str) -> int:
+    """Runs `work` and turns what a user can mend into one sentence and an exit code."""
+    try:
+        return work()
+    except InputError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except StoppedEarly as stop:
+        print(f"{name}: {stop}", file=sys.stderr)
+        return STOPPED_EARLY
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
+        return STOPPED_EARLY
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""TCGA barcodes, as described by the GDC: https://docs.gdc.cancer.gov/Encyclopedia/pages/TCGA_Barcode/."""
+
+import re
+
+PATIENT = re.compile(r"^TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}(?![A-Z0-9])")
+SAMPLE = re.compile(r"^TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}-(\d{2})([A-Z]?)")
+ALIQUOT = re.compile(r"^TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}-\d{2}[A-Z]-\d{2}[A-Z]-([A-Z0-9]{4})-\d{2}$")
+SLIDE = re.compile(r"^TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}-\d{2}[A-Z]-\d{2}-([A-Z]{2})[A-Z0-9]*")
+
+
+def is_tcga(barcode: str) -> bool:
+    return PATIENT.match(barcode) is not None
+
+
+def patient(barcode: str) -> str:
+    """The case: the first twelve characters."""
+    return barcode[:12]
+
+
+def site(barcode: str) -> str:
+    """The tissue source site: characters six and seven."""
+    return barcode[5:7]
+
+
+def sample(barcode: str) -> str:
+    """The sample with its vial: the first sixteen characters."""
+    return barcode[:16]
+
+
+def sample_type(barcode: str) -> str | None:
+    """Two digits: 01 to 09 tumour (01 primary, 02 recurrent, 06 metastatic), 10 to 19 normal; None for a case's barcode."""
+    match = SAMPLE.match(barcode)
+    return match.group(1) if match else None
+
+
+def is_tumour(type_code: str) -> bool:
+    return "01" <= type_code <= "09"
+
+
+def vial(barcode: str) -> str | None:
+    match = SAMPLE.match(barcode)
+    return (match.group(2) or None) if match else None
+
+
+def plate(aliquot: str) -> str | None:
+    """The plate of an aliquot's barcode, four characters."""
+    match = ALIQUOT.match(aliquot)
+    return match.group(1) if match else None
+
+
+def preparation(slide: str) -> str | None:
+    """DX for a diagnostic (FFPE) slide, TS, BS or MS for a frozen one: how it was prepared, not whether it is tumour."""
+    match = SLIDE.match(slide)
+    return match.group(1) if match else None

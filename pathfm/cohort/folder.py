@@ -1,0 +1,71 @@
+"""The cohort folder: where each thing lies that preparation makes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathfm.errors import InputError
+from pathfm.files import inside
+
+
+@dataclass(frozen=True)
+class CohortFolder:
+    """Paths in a cohort folder; docs/formats.md describes each file."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: str | Path) -> "CohortFolder":
+        """The cohort folder at `root`; InputError when there is none."""
+        root = Path(root)
+        if not root.is_dir():
+            raise InputError(f"there is no cohort folder at {root}; make one with `pathfm tile` and `pathfm expression`")
+        return cls(root)
+
+    @property
+    def slides(self) -> Path:
+        return self.root / "slides.parquet"
+
+    @property
+    def expression(self) -> Path:
+        return self.root / "expression.h5ad"
+
+    @property
+    def expression_report(self) -> Path:
+        return self.root / "expression.report.json"
+
+    @property
+    def labels(self) -> Path:
+        return self.root / "labels.parquet"
+
+    @property
+    def pairs(self) -> Path:
+        return self.root / "pairs.parquet"
+
+    @property
+    def splits(self) -> Path:
+        return self.root / "splits.parquet"
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "cohort.json"
+
+    def records(self, slide: str) -> Path:
+        """The slide's tile images, one record a tile."""
+        return inside(self.root / "tiles", f"{slide}.array_record")
+
+    def tiles(self, slide: str) -> Path:
+        """The table whose row i describes record i."""
+        return inside(self.root / "tiles", f"{slide}.parquet")
+
+    def thumbnail(self, slide: str) -> Path:
+        return inside(self.root / "thumbnails", f"{slide}.jpg")
+
+
+def record_step(folder: CohortFolder, step: str, parameters: dict, inputs: dict) -> None:
+    """Notes in `cohort.json` what made a part of the folder: version, parameters, inputs with sizes and hashes."""
+    from pathfm import __version__
+    from pathfm.files import read_json, write_json
+
+    manifest = read_json(folder.manifest) if folder.manifest.exists() else {}
+    manifest[step] = {"pathfm": __version__, "parameters": parameters, "inputs": inputs}
+    write_json(manifest, folder.manifest)

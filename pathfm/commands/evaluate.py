@@ -1,0 +1,14 @@
+"""The same as `python -m pathfm.evaluate`; `pathfm evaluate --config FILE --workdir DIR`."""
+
+HELP = "frozen features, probes and metrics of a checkpoint"
+PASSES_ARGUMENTS_ON = True
+
+
+def add_arguments(parser) -> None:
+    """Every argument belongs to the config; see `python -m pathfm.evaluate --help`."""
+
+
+def run(arguments) -> int:
+    from pathfm.configuration import start
+
+    return start("pathfm.evaluate", arguments.rest)

@@ -1,0 +1,119 @@
+"""Files that are either whole or absent, names that stay inside their folder, and hashes of what they hold."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pathfm.errors import InputError
+
+MAX_TABLE_ROWS = 50_000_000
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; on success it is synced and renamed to `path`, on any error it is removed.
+
+    A killed process leaves at most a file whose name starts with `.` and ends with `.partial`.
+    Raises InputError when the file system refuses (full disk, no permission).
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def inside(folder: str | os.PathLike, name: str) -> Path:
+    """`folder/name`, resolved; InputError when the name leaves the folder (`..`, an absolute path, a link out of it)."""
+    root = Path(folder).resolve()
+    path = (root / name).resolve()
+    if root not in path.parents:
+        raise InputError(f"the file name {name!r} leads out of {root}; names in sheets and tables must stay inside their folder")
+    return path
+
+
+def write_json(value: Any, path: str | os.PathLike) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """The value in a JSON file; InputError when it is missing or not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+
+
+def write_parquet(table, path: str | os.PathLike, metadata: Mapping[str, str] | None = None) -> None:
+    """A pandas DataFrame as Parquet, without its index; `metadata` are strings kept in the file's schema."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    if metadata:
+        arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **metadata})
+    with replacing(path) as temporary:
+        pq.write_table(arrow, temporary)
+
+
+def read_parquet(path: str | os.PathLike, columns: list[str] | None = None):
+    """The Parquet file as a pandas DataFrame; InputError when it is missing, broken, too long or lacks a column."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows > MAX_TABLE_ROWS:
+                raise InputError(f"{path} has {file.metadata.num_rows:,} rows; at most {MAX_TABLE_ROWS:,} are read")
+            missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
+            if missing:
+                raise InputError(f"{path} lacks the column {missing[0]!r}; it has {', '.join(file.schema_arrow.names)}")
+            return file.read(columns=columns).to_pandas()
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def parquet_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """The strings that `write_parquet` kept in the file's schema."""
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    return {key.decode(): value.decode() for key, value in metadata.items() if key not in (b"pandas", b"ARROW:schema")}
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """The hexadecimal SHA-256 of a JSON-like value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
