@@ -1,0 +1,174 @@
+"""Tile records → bags: for each slot of each step one patient, its tiles and its expression. No jax here."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import grain
+import numpy as np
+import pandas as pd
+from absl import flags
+
+from pathfm.cohort.folder import CohortFolder
+from pathfm.errors import InputError
+from pathfm.input.schedule import Schedule, generator
+from pathfm.progress import say
+from pathfm.slides.records import TileRecords, decode_tile
+
+
+@dataclass(frozen=True)
+class TileIndex:
+    """Where the tiles of each patient lie: patient i owns the records [start[i], start[i + 1]) of the slides in order."""
+
+    folder: CohortFolder
+    patients: tuple[str, ...]
+    slides: tuple[str, ...]
+    slide_of: np.ndarray  # int32 [tiles]
+    record_of: np.ndarray  # int32 [tiles]
+    start: np.ndarray  # int64 [patients + 1]
+    tile: int  # edge of the record images in pixels
+
+    def count(self, patient: int) -> int:
+        return int(self.start[patient + 1] - self.start[patient])
+
+    def name(self, position: int) -> str:
+        """A tile's place for a message, for example `slide TCGA-…-DX1, record 17`."""
+        return f"slide {self.slides[self.slide_of[position]]}, record {self.record_of[position]}"
+
+
+def index_tiles(folder: CohortFolder, slides: pd.DataFrame, patients: Sequence[str]) -> TileIndex:
+    """The index of `patients` over the rows of `slides.parquet` given; InputError when a patient has no tile or sizes differ."""
+    done = slides[(slides["status"] == "done") & slides["patient"].isin(set(patients))].sort_values("slide")
+    if done.empty:
+        raise InputError(f"{folder.slides} has no tiled slide of the patients of the split")
+    sizes = sorted(done["tile"].unique())
+    if len(sizes) > 1:
+        raise InputError(f"{folder.slides} holds tiles of {sizes[0]} and of {sizes[1]} px; tile all slides with one --tile")
+    names = tuple(done["slide"])
+    by_patient = done.assign(number=np.arange(len(done))).groupby("patient")
+    slide_of, record_of, start = [], [], [0]
+    for patient in patients:
+        if patient not in by_patient.groups:
+            raise InputError(f"patient {patient} of the split has no tiled slide in {folder.slides}; run `pathfm cohort` again")
+        rows = by_patient.get_group(patient)
+        counts = rows["tiles"].to_numpy()
+        slide_of.append(np.repeat(rows["number"].to_numpy(), counts))
+        record_of.append(np.concatenate([np.arange(count) for count in counts]))
+        start.append(start[-1] + int(counts.sum()))
+    return TileIndex(
+        folder=folder,
+        patients=tuple(patients),
+        slides=names,
+        slide_of=np.concatenate(slide_of).astype(np.int32),
+        record_of=np.concatenate(record_of).astype(np.int32),
+        start=np.asarray(start, np.int64),
+        tile=int(sizes[0]),
+    )
+
+
+class OpenRecords:
+    """The record files of an index, each opened when first read, and again in every process that reads."""
+
+    def __init__(self, index: TileIndex):
+        self._index = index
+        self._open: dict[int, TileRecords] = {}
+
+    def __getstate__(self):
+        return {"_index": self._index, "_open": {}}
+
+    def image(self, position: int) -> np.ndarray:
+        """The tile at a position of the index, uint8 [tile, tile, 3]; ValueError when the record does not decode."""
+        number = int(self._index.slide_of[position])
+        if number not in self._open:
+            self._open[number] = TileRecords(self._index.folder, self._index.slides[number])
+        return decode_tile(self._open[number][int(self._index.record_of[position])], self._index.tile)
+
+
+class Bags:
+    """Example `step * local_batch + slot` of one host, for Grain: the bag of one patient."""
+
+    def __init__(self, index: TileIndex, schedule: Schedule, tiles: int, steps: int, slots: range, expression: np.ndarray | None):
+        self._index, self._schedule, self._tiles, self._steps = index, schedule, tiles, steps
+        self._slots, self._expression = slots, expression
+        self._records = OpenRecords(index)
+
+    def __len__(self) -> int:
+        return self._steps * len(self._slots)
+
+    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+        step, slot = divmod(int(number), len(self._slots))
+        patient = self._schedule.patient(step, self._slots[slot])
+        bag = read_bag(self._index, self._records, patient, self._schedule.tiles(step, patient, self._index.count(patient)), self._tiles)
+        if self._expression is not None:
+            bag["expression"] = self._expression[patient]
+        return bag
+
+
+def read_bag(index: TileIndex, records: OpenRecords, patient: int, order: np.ndarray, tiles: int) -> dict[str, np.ndarray]:
+    """The first `tiles` tiles of a patient, in the given order, that decode.
+
+    A record that does not decode is replaced by the next in that order. Returns tiles uint8 [tiles, tile, tile, 3], tile_mask bool
+    [tiles], patient int32 and bad int64 [tiles], the positions of records that did not decode, filled up with -1.
+    """
+    images = np.zeros((tiles, index.tile, index.tile, 3), np.uint8)
+    mask = np.zeros(tiles, bool)
+    bad = np.full(tiles, -1, np.int64)
+    filled = failed = 0
+    for position in index.start[patient] + order:
+        if filled == tiles or failed == tiles:
+            break
+        try:
+            images[filled] = records.image(position)
+        except ValueError:
+            bad[failed] = position
+            failed += 1
+        else:
+            mask[filled] = True
+            filled += 1
+    return {"tiles": images, "tile_mask": mask, "patient": np.int32(patient), "bad": bad}
+
+
+def batches(bags: Bags, local_batch: int, start: int, threads: int, workers: int) -> Iterator[dict[str, np.ndarray]]:
+    """The batches of this host from step `start` on; the stream does not depend on `threads` and `workers`."""
+    dataset = grain.MapDataset.source(bags)[start * local_batch :]
+    stream = dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * local_batch, threads)))
+    if workers:
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")  # for the workers: none of them may claim an accelerator
+        flags.FLAGS.mark_as_parsed()  # Grain's workers ask absl for flags, which nobody else here parses
+        stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+    return iter(stream.batch(local_batch, drop_remainder=True))
+
+
+def validation_batches(
+    index: TileIndex, slots: range, batch: int, tiles: int, seed: int, expression: np.ndarray | None
+) -> Iterator[dict[str, np.ndarray]]:
+    """All patients of an index once, with the same tiles every time; the last batch is filled up with padding (patient -1)."""
+    records = OpenRecords(index)
+    for first in range(0, len(index.patients), batch):
+        examples = []
+        for slot in slots:
+            patient = first + slot
+            real = patient < len(index.patients)
+            chosen = patient if real else len(index.patients) - 1
+            example = read_bag(index, records, chosen, generator(seed, 2, chosen).permutation(index.count(chosen)), tiles)
+            example.pop("bad")
+            example["patient"] = np.int32(patient if real else -1)
+            if expression is not None:
+                example["expression"] = expression[chosen]
+            examples.append(example)
+        yield {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+
+def name_bad_records(bad: np.ndarray, index: TileIndex, known: set[int], most: float) -> set[int]:
+    """The positions in `bad` [batch, tiles] that are new, each named once; InputError above the share `most` of all records."""
+    new = set(bad[bad >= 0].tolist()) - known
+    for position in sorted(new):
+        say(f"warning: {index.name(position)} does not decode; another tile of the same patient takes its place")
+    total = int(index.start[-1])
+    if new and len(known | new) > most * total:
+        first = index.name(min(known | new))
+        raise InputError(
+            f"{len(known | new)} of {total} tile records do not decode (the first: {first}), more than --config.max_bad={most:g} allows; "
+            f"tile these slides again with `pathfm tile`"
+        )
+    return new

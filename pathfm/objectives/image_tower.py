@@ -1,0 +1,55 @@
+"""From the tiles of a bag to the patient's feature: the part that all objectives share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from pathfm.models.pooling import GatedAttentionPooling, masked_mean
+from pathfm.models.vit import ViT, ViTSpec
+
+
+@dataclass(frozen=True)
+class ImageTower:
+    """The ViT under `image` and, with attention, the pooling under `pooling` of the parameters."""
+
+    spec: ViTSpec
+    pooling: str = "mean"
+    dtype: DTypeLike = jnp.float32
+    remat: bool = False
+
+    def init(self, rng: jax.Array) -> dict[str, Any]:
+        size = self.spec.image_size
+        image_rng, pooling_rng = jax.random.split(rng)
+        params = {"image": self._vit.init(image_rng, jnp.zeros((1, size, size, 3), jnp.float32))["params"]}
+        if self.pooling == "attention":
+            bag = jnp.zeros((1, 1, self.spec.features), jnp.float32)
+            params["pooling"] = GatedAttentionPooling().init(pooling_rng, bag, jnp.ones((1, 1), bool))["params"]
+        return params
+
+    def tiles(self, params: Any, images: jax.Array) -> jax.Array:
+        """Features [batch, tiles, features] of normalised images [batch, tiles, height, width, 3]."""
+        flat = images.reshape(-1, *images.shape[2:])
+        return self._vit.apply({"params": params["image"]}, flat).reshape(*images.shape[:2], -1)
+
+    def bags(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> jax.Array:
+        """One feature [batch, features] a bag, over the tiles that `tile_mask` [batch, tiles] keeps."""
+        features = self.tiles(params, images)
+        if self.pooling == "attention":
+            return GatedAttentionPooling().apply({"params": params["pooling"]}, features, tile_mask)
+        return masked_mean(features, tile_mask)
+
+    def flops(self, images: int) -> float:
+        """Forward and backward: the backward pass costs twice the forward."""
+        return 3.0 * images * self.spec.flops(self.spec.image_size)
+
+    @property
+    def _vit(self) -> ViT:
+        return ViT(self.spec, self.dtype, self.remat)
+
+
+def normal(rng: jax.Array, rows: int, columns: int) -> jax.Array:
+    """The kernel of a linear head, with unit gain."""
+    return jax.random.normal(rng, (rows, columns), jnp.float32) * rows**-0.5

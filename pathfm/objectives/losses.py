@@ -1,0 +1,55 @@
+"""The losses, as pure functions of embeddings; float32 throughout, exact under any sharding of the batch."""
+
+import jax
+import jax.numpy as jnp
+
+LOWEST = -1e30  # stands for -inf where a row may hold nothing else
+
+
+def normalised(x: jax.Array) -> jax.Array:
+    """Rows of unit length; a zero row stays zero, with a finite gradient."""
+    x = x.astype(jnp.float32)
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-12))
+
+
+def info_nce(a: jax.Array, b: jax.Array, logit_scale: jax.Array, identity: jax.Array) -> jax.Array:
+    """Symmetric InfoNCE (Radford et al. 2021, CLIP) between paired rows.
+
+    Args:
+      a, b: unit rows [batch, width]; row i of `a` belongs to row i of `b`.
+      logit_scale: scalar factor on the cosines, one over the temperature.
+      identity: int [batch], who a row belongs to; -1 marks padding. Other rows of the same identity are never negatives.
+
+    Returns:
+      The mean over the rows that are not padding, of the two cross-entropies' average.
+    """
+    logits = logit_scale * (a.astype(jnp.float32) @ b.astype(jnp.float32).T)
+    valid = identity >= 0
+    same = identity[:, None] == identity[None, :]
+    candidate = (~same & valid[None, :] & valid[:, None]) | jnp.eye(len(identity), dtype=bool)
+    logits = jnp.where(candidate, logits, LOWEST)
+    diagonal = jnp.diagonal(logits)
+    losses = 0.5 * (jax.nn.logsumexp(logits, axis=1) + jax.nn.logsumexp(logits, axis=0)) - diagonal
+    return masked_mean(losses, valid)
+
+
+def huber(prediction: jax.Array, truth: jax.Array, delta: float) -> jax.Array:
+    """Huber's loss per row, averaged over columns: [batch, columns] to [batch]."""
+    error = jnp.abs(prediction.astype(jnp.float32) - truth)
+    inner = jnp.minimum(error, delta)
+    return jnp.mean(0.5 * inner * inner + delta * (error - inner), axis=-1)
+
+
+def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+    """The mean of the entries [batch] where `mask` holds; 0 where none does."""
+    weight = mask.astype(jnp.float32)
+    return jnp.sum(values * weight) / jnp.maximum(jnp.sum(weight), 1.0)
+
+
+def effective_rank(embeddings: jax.Array, mask: jax.Array) -> jax.Array:
+    """exp of the entropy of the normalised singular values of the centred rows (Roy and Vetterli 2007)."""
+    weight = mask.astype(jnp.float32)[:, None]
+    centred = (embeddings - jnp.sum(embeddings * weight, axis=0, keepdims=True) / jnp.maximum(jnp.sum(weight), 1.0)) * weight
+    singular = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(centred.T @ centred), 0.0))
+    share = singular / jnp.maximum(jnp.sum(singular), 1e-12)
+    return jnp.exp(-jnp.sum(jnp.where(share > 0, share * jnp.log(jnp.maximum(share, 1e-30)), 0.0)))

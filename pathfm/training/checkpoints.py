@@ -1,0 +1,63 @@
+"""Checkpoints of {state} under their step: the newest, to go on from, and the best on validation patients."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
+
+from pathfm.errors import InputError
+
+
+class Checkpoints:
+    """The folder `checkpoints/` of a run. A save in progress is invisible until it is whole."""
+
+    def __init__(self, folder: str | Path):
+        keep = policies.AnyPreservationPolicy(
+            [policies.LatestN(n=1), policies.BestN(get_metric_fn=lambda metrics: -metrics["validation_loss"], n=1)]
+        )
+        self._manager = ocp.CheckpointManager(
+            Path(folder).absolute(),
+            options=ocp.CheckpointManagerOptions(preservation_policy=keep, cleanup_tmp_directories=True),
+        )
+
+    def latest(self) -> int | None:
+        return self._manager.latest_step()
+
+    def best(self) -> int | None:
+        """The step with the least validation loss; the earliest of equals."""
+        losses = {step: metrics["validation_loss"] for step in self._manager.all_steps() if (metrics := self._manager.metrics(step))}
+        return min(losses, key=lambda step: (losses[step], step)) if losses else None
+
+    def save(self, step: int, state: Any, validation_loss: float | None) -> None:
+        """Starts saving; the state may be used and replaced at once. A step that is there already is left as it is."""
+        if step in self._manager.all_steps():
+            return
+        metrics = None if validation_loss is None else {"validation_loss": validation_loss}
+        try:
+            self._manager.save(step, args=ocp.args.StandardSave(state), metrics=metrics)
+        except OSError as error:
+            raise InputError(
+                f"the checkpoint of step {step} could not be written: {error}; free some space and start the run again"
+            ) from error
+
+    def restore(self, step: int, shapes: Any, shardings: Any) -> Any:
+        """The state of a step, laid out on the devices as `shardings` says, whatever the layout it was saved from."""
+        template = jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings)
+        try:
+            return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                f"the checkpoint of step {step} in {self._manager.directory} belongs to another model or objective; use another --workdir"
+            ) from error
+
+    def finish(self) -> None:
+        """Waits until every save is whole; raises what went wrong in the background."""
+        try:
+            self._manager.wait_until_finished()
+        except OSError as error:
+            raise InputError(f"a checkpoint could not be written: {error}; free some space and start the run again") from error
+
+    def close(self) -> None:
+        self._manager.close()

@@ -1,0 +1,104 @@
+"""What a training run can be told; configs/ holds the recipes."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Which objective, and the sizes of its heads."""
+
+    name: str  # "contrastive", "direct" or "views"
+    projection: int = 512  # width of the shared space of contrastive and views
+    hidden: int = 1024  # width of the hidden layer of the expression tower, or of the regression head (0: linear)
+    dropout: float = 0.2
+    mask_genes: float = 0.2  # share of the genes hidden from the expression tower, one mask per patient and step
+    temperature: float = 0.07  # at the start; learned
+    max_logit_scale: float = 100.0
+    huber: float = 1.0  # where the regression loss turns from square to linear, in standard deviations
+    noise: float = 0.0  # standard deviation of noise added to the scaled expression that contrastive sees
+
+    def __post_init__(self):
+        known = ("contrastive", "direct", "views")
+        if self.name not in known:
+            raise ValueError(f"objective.name is {self.name!r}; known are {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with warm-up and cosine decay; rules are regular expressions over parameter names `a/b/c`, first match wins."""
+
+    learning_rate: float = 1e-4
+    warmup: str = "5 %"
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    b2: float = 0.999
+    layer_decay: float = 1.0  # learning rate of a block = the next block's, times this
+    freeze: tuple[str, ...] = ()  # parameters that stay as they are
+    multipliers: tuple[str, ...] = ()  # "REGEX=FACTOR" on the learning rate
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Augmentation on the device; strengths are standard deviations or shares, 0 is off."""
+
+    flip: bool = True
+    turn: bool = True  # quarter turns
+    stain: float = 0.1  # log-normal gain and shift of each optical-density channel
+    brightness: float = 0.1
+    crop: float = 0.0  # least share of the tile's edge kept by a random square crop is 1 - crop
+    blur: float = 0.0  # share of tiles smoothed by a small kernel
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Devices along the axes of the mesh; -1 takes what is left."""
+
+    data: int = -1
+    fsdp: int = 1
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run: where from, what for, how long. Durations are `N steps`, `N epochs`, `N examples` or `N %` of the run."""
+
+    cohort: str
+    objective: ObjectiveConfig
+    init: str = ""  # a finished run or a folder of imported weights; empty: from scratch
+    model: str = ""  # a name of `pathfm.models.zoo`, needed from scratch only
+    seed: int = 0
+    fold: int = 0
+    pairing: str = "true"  # "true", or the null controls "permuted" and "permuted_in_site"
+    panel: str = "protein_coding"
+    train_for: str = "30 epochs"
+    batch: int = 256  # patients a step
+    tiles: int = 1  # tiles of a patient a step
+    pooling: str = "mean"  # "mean" or "attention"
+    dtype: str = "auto"  # compute type: bfloat16 on accelerators, float32 on CPU
+    remat: bool = False
+    evaluate_every: str = "5 %"  # loss on validation patients; a checkpoint follows each
+    select: str = "best"  # the weights with the least validation loss, or the "last"
+    log_every: str = "1 %"
+    max_bad: float = 0.001  # share of training records that may fail to decode
+    threads: int = 4  # that read records
+    workers: int = 0  # processes that read records; 0: threads of this one
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+
+    def __post_init__(self):
+        choices = {
+            "pairing": ("true", "permuted", "permuted_in_site"),
+            "pooling": ("mean", "attention"),
+            "select": ("best", "last"),
+            "dtype": ("auto", "float32", "bfloat16"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; known are {', '.join(known)}")
+        for name in ("batch", "tiles"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+
+    def replace(self, **changes) -> "TrainConfig":
+        return dataclasses.replace(self, **changes)

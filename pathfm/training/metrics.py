@@ -1,0 +1,96 @@
+"""Where numbers go: metrics.jsonl for programs, TensorBoard events for eyes, one line for the terminal."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+from tensorboardX import SummaryWriter
+
+from pathfm.progress import say
+
+# Dense bfloat16 peaks in FLOP/s by `device_kind`, from the vendors' datasheets.
+PEAK_FLOPS = {
+    "NVIDIA A100-SXM4-40GB": 312e12,
+    "NVIDIA A100-SXM4-80GB": 312e12,
+    "NVIDIA H100 80GB HBM3": 989e12,
+    "NVIDIA H200": 989e12,
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+    "TPU v5p": 459e12,
+    "TPU v6 lite": 918e12,
+}
+
+
+class MetricWriter:
+    """Writes the metrics of a run; after a restore, lines of steps that will be run again are dropped first."""
+
+    def __init__(self, workdir: Path, start: int, active: bool):
+        self._active = active
+        if not active:
+            return
+        workdir.mkdir(parents=True, exist_ok=True)
+        path = workdir / "metrics.jsonl"
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= start] if start else []
+        temporary = path.with_name(".metrics.jsonl.partial")
+        temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        os.replace(temporary, path)
+        self._file = path.open("a", encoding="utf-8")
+        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=start + 1 if start else None)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        if not self._active:
+            return
+        numbers = {name: float(value) for name, value in values.items()}
+        finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        self._file.write(json.dumps({"step": step, **finite}) + "\n")
+        self._file.flush()
+        for name, value in numbers.items():
+            self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        if self._active:
+            self._file.close()
+            self._events.close()
+
+
+def _lines(path: Path) -> list[str]:
+    """The whole lines of the file; a last line that a kill cut short is left out."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
+
+
+class Clock:
+    """Examples a second, the share of the time spent waiting for data, and model FLOP utilisation where the peak is known."""
+
+    def __init__(self, batch: int, flops_per_step: float):
+        self._batch, self._flops = batch, flops_per_step
+        self._peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
+        self._start, self._waited, self._steps = time.monotonic(), 0.0, 0
+
+    def waiting(self, iterator):
+        """The next item, its waiting time counted."""
+        before = time.monotonic()
+        item = next(iterator)
+        self._waited += time.monotonic() - before
+        self._steps += 1
+        return item
+
+    def lap(self) -> dict[str, float]:
+        """The figures since the last lap."""
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        figures = {"examples_per_second": self._steps * self._batch / seconds, "data_wait_share": self._waited / seconds}
+        if self._peak:
+            figures["mfu"] = self._steps * self._flops / seconds / (self._peak * jax.device_count())
+        self._start, self._waited, self._steps = time.monotonic(), 0.0, 0
+        return figures
+
+
+def show(step: int, steps: int, values: Mapping[str, float]) -> None:
+    """One line for the terminal."""
+    say(f"step {step}/{steps}  " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
