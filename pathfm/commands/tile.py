@@ -1,0 +1,60 @@
+"""Cuts whole-slide images into tile records of a cohort folder.
+
+SLIDES are files, folders (searched with all below them) or quoted globs. A slide level within 3 % of --mpp is read as it is, a
+finer one is area-averaged, a coarser slide is refused. A slide that cannot be tiled is listed with the reason, and the rest goes
+on; run the same command again to go on after a stop. Exit code 0 when any slide is done, else 2.
+"""
+
+from pathlib import Path
+
+HELP = "whole-slide images into tile records"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("slides", nargs="+", metavar="SLIDES", help="files, folders or globs")
+    parser.add_argument("--cohort", required=True, type=Path, metavar="DIR", help="the cohort folder; made when there is none")
+    parser.add_argument("--mpp", type=float, default=0.5, help="µm per pixel of a tile (default 0.5)")
+    parser.add_argument("--tile", type=int, default=224, help="pixels of a tile's edge (default 224)")
+    parser.add_argument("--min-tissue", type=float, default=0.5, help="least share of tissue in a tile, 0 to 1 (default 0.5)")
+    parser.add_argument("--mpp-override", type=Path, metavar="FILE", help="CSV slide,mpp: µm per pixel that the file does not tell")
+    parser.add_argument("--slides-table", type=Path, metavar="FILE", help="CSV slide,patient,sample,site: for names without a TCGA barcode")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: the number of cores)")
+
+
+def run(arguments) -> int:
+    from pathfm.cohort.folder import CohortFolder
+    from pathfm.errors import DONE, WRONG_INPUT
+    from pathfm.progress import say
+    from pathfm.slides import engine, table, tiling
+    from pathfm.slides.tiler import Settings
+
+    check(arguments)
+    slides = table.find_slides(arguments.slides)
+    overrides = table.read_overrides(arguments.mpp_override) if arguments.mpp_override else {}
+    owners = table.read_owners(arguments.slides_table) if arguments.slides_table else {}
+    paths = [path for same in slides.values() for path in same]
+    for file, names in ((arguments.mpp_override, overrides), (arguments.slides_table, owners)):
+        if strangers := table.unknown(names, paths):
+            say(f"tile: {file} names {len(strangers)} slides that were not given, such as {strangers[0]}")
+    folder = CohortFolder(arguments.cohort)
+    settings = Settings(arguments.mpp, arguments.tile, arguments.min_tissue)
+    rows = tiling.tile_all(folder, slides, settings, arguments.workers or engine.cores(), overrides, owners)
+    tiling.note_step(folder, settings, rows, {"mpp_override": arguments.mpp_override, "slides_table": arguments.slides_table})
+    tiling.report(rows)
+    return DONE if any(row["status"] == "done" for row in rows) else WRONG_INPUT
+
+
+def check(arguments) -> None:
+    """Raises InputError for a number out of its range."""
+    from pathfm.errors import InputError
+
+    for flag, value, low, high in (
+        ("--mpp", arguments.mpp, 0.05, 100),
+        ("--tile", arguments.tile, 16, 4096),
+        ("--min-tissue", arguments.min_tissue, 0, 1),
+        ("--workers", arguments.workers, 1, 4096),
+    ):
+        if value is not None and not low <= value <= high:
+            raise InputError(f"{flag} is {value}; it must lie between {low} and {high}")
+    if arguments.cohort.exists() and not arguments.cohort.is_dir():
+        raise InputError(f"--cohort {arguments.cohort} is a file; give a folder")

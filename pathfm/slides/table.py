@@ -1,0 +1,141 @@
+"""Which slides there are and whose: files and folders given, the user's tables, and `slides.parquet`."""
+
+import csv
+import glob
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from pathfm.cohort import barcodes
+from pathfm.errors import InputError
+from pathfm.files import read_parquet, write_parquet
+
+SUFFIXES = frozenset((".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".czi"))
+MAX_ROWS = 1_000_000
+TYPES = {"mpp": "float64", "effective_mpp": "float64", "width": "Int64", "height": "Int64", "tile": "int64", "tiles": "int64"}
+COLUMNS = (
+    *("slide", "file", "patient", "sample", "sample_type", "preparation", "project", "site"),
+    *TYPES,
+    *("records_sha256", "status", "reason"),
+)
+
+
+def find_slides(given: Iterable[str]) -> dict[str, list[Path]]:
+    """Slide id (the file name without its suffix) to its files, sorted; more than one file is more than one slide of this name.
+
+    `given` are files, folders (searched with all below them) and globs; hidden files are passed over. Raises InputError for one
+    that leads to no slide.
+    """
+    found: dict[str, dict[Path, Path]] = {}
+    for text in given:
+        paths = list(_files(text))
+        if not paths:
+            raise InputError(f"{text} leads to no whole-slide image; give files, folders or globs of {', '.join(sorted(SUFFIXES))}")
+        for path in paths:
+            found.setdefault(path.stem, {}).setdefault(path.resolve(), path)
+    for slide in found:
+        if not slide.isprintable() or slide.encode(errors="replace").decode() != slide:
+            raise InputError(f"the file name {slide!r} holds signs that no table can hold; rename the file")
+    return {slide: sorted(found[slide].values()) for slide in sorted(found)}
+
+
+def _files(text: str) -> Iterator[Path]:
+    path = Path(text)
+    if path.is_file():
+        yield path
+        return
+    for match in [path] if path.is_dir() else map(Path, glob.glob(text, recursive=True)):
+        for file in match.rglob("*") if match.is_dir() else (match,):
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file():
+                yield file
+
+
+def read_overrides(path: Path) -> dict[str, float]:
+    """The user's µm/px by slide id or file name, from a CSV `slide,mpp`. Raises InputError with the row of a bad number."""
+    overrides: dict[str, float] = {}
+    for line, row in _rows(path, ("slide", "mpp")):
+        try:
+            mpp = float(row["mpp"])
+        except ValueError:
+            mpp = math.nan
+        if not 0 < mpp < 1000:
+            raise InputError(f"{path}, line {line}: {row['mpp']!r} is no mpp of {row['slide']}; give µm per pixel, such as 0.25")
+        if overrides.setdefault(row["slide"], mpp) != mpp:
+            raise InputError(f"{path}, line {line}: {row['slide']} has another mpp further up; keep one of the two rows")
+    return overrides
+
+
+def read_owners(path: Path) -> dict[str, dict[str, str | None]]:
+    """patient, sample and site by slide id or file name, from a CSV `slide,patient,sample,site`; an empty cell is None."""
+    owners: dict[str, dict[str, str | None]] = {}
+    for line, row in _rows(path, ("slide", "patient", "sample", "site")):
+        owner = {name: row[name] or None for name in ("patient", "sample", "site")}
+        if owners.setdefault(row["slide"], owner) != owner:
+            raise InputError(f"{path}, line {line}: {row['slide']} belongs to another patient, sample or site further up; keep one row")
+    return owners
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with their line, cells stripped; InputError when it is unreadable, too long or lacks a column."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", strict=True)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"{path} lacks the column {missing[0]!r}; its first line must be {','.join(columns)}")
+            for count, row in enumerate(reader):
+                if count >= MAX_ROWS:
+                    raise InputError(f"{path} has more than {MAX_ROWS:,} rows")
+                cells = {name: row[name].strip() for name in columns}
+                if not cells["slide"]:
+                    raise InputError(f"{path}, line {reader.line_num}: the slide has no name; write its id or file name")
+                yield reader.line_num, cells
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a CSV file in UTF-8: {error}") from error
+
+
+def lookup(table: dict, path: Path):
+    """What a table by slide id or file name says of the slide at `path`; None when it does not name it."""
+    return table.get(path.name, table.get(path.stem))
+
+
+def unknown(table: dict, paths: Iterable[Path]) -> list[str]:
+    """The names in a table that are no slide's id or file name."""
+    names = {name for path in paths for name in (path.name, path.stem)}
+    return sorted(set(table) - names)
+
+
+def identity(slide: str, owner: dict[str, str | None] | None) -> dict[str, str | None]:
+    """Whose slide it is: by the TCGA barcode in its name, and before that by the row of the user's table."""
+    tcga = barcodes.is_tcga(slide)
+    by_name = {
+        "patient": barcodes.patient(slide) if tcga else None,
+        "sample": barcodes.sample(slide) if tcga and barcodes.sample_type(slide) else None,
+        "site": barcodes.site(slide) if tcga else None,
+    }
+    known = by_name | {name: value for name, value in (owner or {}).items() if value}
+    sample = known["sample"] or ""
+    return known | {
+        "sample_type": barcodes.sample_type(sample) or barcodes.sample_type(slide),
+        "preparation": barcodes.preparation(slide),
+        "project": None,
+    }
+
+
+def merge(path: Path, rows: Iterable[dict]) -> None:
+    """Puts the rows into `slides.parquet`, in place of those of the same slide; sorted by slide."""
+    merged = {row["slide"]: row for row in read_rows(path)} | {row["slide"]: row for row in rows}
+    table = pd.DataFrame([merged[slide] for slide in sorted(merged)], columns=list(COLUMNS))
+    write_parquet(table.astype(TYPES), path)
+
+
+def read_rows(path: Path) -> list[dict]:
+    """The rows of `slides.parquet`, missing values as None; none where there is no file."""
+    if not path.exists():
+        return []
+    table = read_parquet(path, list(COLUMNS)).astype(object)
+    return table.where(table.notna(), None).to_dict("records")
