@@ -1,0 +1,215 @@
+"""GDC's STAR-count files of many samples → `expression.h5ad`, and a report of everything that was left out and why.
+
+A sample whose file lacks genes or has others is left out; nothing is filled in and nothing is renormalised.
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from pathfm.cohort import barcodes, star
+from pathfm.cohort.aliquots import lost_to_sibling
+from pathfm.cohort.downloads import LEGACY_FILE, expression_files, locate
+from pathfm.cohort.folder import CohortFolder, record_step
+from pathfm.cohort.matrix import Genes, MatrixWriter, common_genes, read_sample
+from pathfm.cohort.sheets import Sheet, SheetRow, read_sheet
+from pathfm.errors import InputError
+from pathfm.files import digest, replacing, sha256, write_json
+from pathfm.progress import track
+
+TPM_TOTAL, TPM_TOLERANCE = 1e6, 1e3
+LEGACY = "a legacy file (HTSeq or FPKM, GENCODE v22); download augmented_star_gene_counts.tsv instead"
+
+T = TypeVar("T")
+R = TypeVar("R")
+LeftOut = dict[str, list[dict]]
+
+
+def build_expression(gdc_folder: str | Path, sheet_path: str | Path, cohort: CohortFolder, workers: int) -> dict:
+    """Writes `expression.h5ad` and `expression.report.json` into the cohort folder and returns the report.
+
+    Files are read by `workers` threads (Arrow parses outside Python's lock) and written row by row, in the order of the samples' names,
+    so memory does not grow with their number. Raises InputError when the sheet or folder is unusable or no sample remains.
+    """
+    gdc_folder = Path(gdc_folder).resolve()
+    if not gdc_folder.is_dir():
+        raise InputError(f"there is no folder of GDC files at {gdc_folder}")
+    sheet = read_sheet(sheet_path)
+    left_out: LeftOut = defaultdict(list)
+    rows, files = _usable(sheet, gdc_folder, left_out)
+    names = observation_names(rows)
+    rows = sorted(rows, key=lambda row: names[row.file_id])
+    genes = common_genes([files[row.file_id] for row in rows])
+    if genes is None:
+        _note_faults(rows, files, left_out)
+        raise InputError(_nothing_left(sheet_path, left_out))
+    with replacing(cohort.expression) as temporary, MatrixWriter(temporary, genes, len(rows)) as matrix:
+        kept: list[SheetRow] = []
+        tpm_sums: list[float] = []
+        results = in_order(lambda row: read_sample(files[row.file_id], genes), rows, workers)
+        for row, result in zip(rows, track(results, "expression", len(rows), "files"), strict=True):
+            if isinstance(result, star.StarError):
+                left_out[result.fault].append(_entry(row, str(result)))
+                continue
+            matrix.append(result)
+            kept.append(row)
+            tpm_sums.append(result.tpm_sum)
+        if not kept:
+            raise InputError(_nothing_left(sheet_path, left_out))
+        obs = observations(kept, names, files)
+        matrix.finish(obs)
+    report = {
+        "sheet": Path(sheet_path).name,
+        "rows": len(sheet.rows) + len(sheet.refused),
+        "rows_of_other_data": sheet.other_data,
+        "rows_repeated": sheet.repeated,
+        **_kept(obs, genes),
+        "left_out": {fault: len(entries) for fault, entries in sorted(left_out.items())},
+        "left_out_list": dict(sorted(left_out.items())),
+        "files_without_a_row": _without_row(gdc_folder, files),
+        "lost_to_sibling": _lost(obs),
+        **_oddities(kept, obs, tpm_sums, files),
+    }
+    write_json(report, cohort.expression_report)
+    record_step(
+        cohort,
+        "expression",
+        {"samples": report["samples"], "genes": report["genes"], "gene_model": genes.model},
+        _inputs(sheet_path, files),
+    )
+    return report
+
+
+def _usable(sheet: Sheet, folder: Path, left_out: LeftOut) -> tuple[list[SheetRow], dict[str, Path]]:
+    """The rows whose file may be read, and file id → file for every row that has one; the other rows are noted in `left_out`."""
+    for file_id, file_name, reason in sheet.refused:
+        left_out["ambiguous row"].append({"file_id": file_id, "file": file_name, "sample": None, "reason": reason})
+    files, lacking = locate(sheet.rows, folder)
+    rows = []
+    for row in sheet.rows:
+        if LEGACY_FILE.search(row.file_name):
+            left_out["legacy"].append(_entry(row, LEGACY))
+        elif row.file_id in lacking:
+            left_out["row without a file"].append(_entry(row, lacking[row.file_id]))
+        else:
+            rows.append(row)
+    return rows, files
+
+
+def _entry(row: SheetRow, reason: str) -> dict:
+    return {"file_id": row.file_id, "file": row.file_name, "sample": row.aliquot or row.sample, "reason": reason}
+
+
+def _note_faults(rows: list[SheetRow], files: dict[str, Path], left_out: LeftOut) -> None:
+    for row in rows:
+        try:
+            star.read_star_counts(files[row.file_id])
+        except star.StarError as error:
+            left_out[error.fault].append(_entry(row, str(error)))
+
+
+def _nothing_left(sheet_path: str | Path, left_out: LeftOut) -> str:
+    counts = ", ".join(f"{fault}: {len(entries)}" for fault, entries in sorted(left_out.items()))
+    first = next((f"; the first: {entry['file']}: {entry['reason']}" for entries in left_out.values() for entry in entries), "")
+    return f"{sheet_path} leads to no usable expression file ({counts or 'it lists none'}){first}"
+
+
+def observation_names(rows: Iterable[SheetRow]) -> dict[str, str]:
+    """File id → the name of its row in the matrix: the aliquot's barcode, or the sample's where the sheet knows no aliquot.
+
+    Names that several files share get the first eight characters of the file id after a dot.
+    """
+    plain = {row.file_id: row.aliquot or row.sample for row in rows}
+    shared = Counter(plain.values())
+    suffixed = {file_id: f"{name}.{file_id[:8]}" if shared[name] > 1 else name for file_id, name in plain.items()}
+    again = Counter(suffixed.values())
+    return {file_id: f"{plain[file_id]}.{file_id}" if again[name] > 1 else name for file_id, name in suffixed.items()}
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """`map` in threads: results in the order of `items`, at most a few per worker waiting."""
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def observations(rows: list[SheetRow], names: dict[str, str], files: dict[str, Path]) -> pd.DataFrame:
+    """AnnData's table of the samples; `sample_type`, `site` and `project` are categories, missing where unknown."""
+    table = pd.DataFrame(
+        {
+            "aliquot": [names[row.file_id] for row in rows],
+            "sample": [row.sample for row in rows],
+            "patient": [row.patient for row in rows],
+            "sample_type": _categories([row.sample_type for row in rows]),
+            "site": _categories([barcodes.site(row.patient) if barcodes.is_tcga(row.patient) else None for row in rows]),
+            "project": _categories([row.project for row in rows]),
+            "file": [files[row.file_id].name for row in rows],
+        }
+    )
+    return table.set_index(pd.Index(table["aliquot"].to_numpy(), dtype=object))
+
+
+def _categories(values: list[str | None]) -> pd.Categorical:
+    return pd.Categorical(values, categories=pd.Index(sorted({value for value in values if value}), dtype=object))
+
+
+def _kept(obs: pd.DataFrame, genes: Genes) -> dict:
+    notes = []
+    if len(genes.ids) != star.GENES or genes.model != star.GENE_MODEL:
+        stated = genes.model or "an unnamed gene model"
+        notes.append(f"the files hold {len(genes.ids):,} genes of {stated}; the GDC's hold {star.GENES:,} of {star.GENE_MODEL}")
+    return {
+        "samples": len(obs),
+        "patients": int(obs["patient"].nunique()),
+        "sample_types": {str(code): int(count) for code, count in obs["sample_type"].value_counts().sort_index().items()},
+        "gene_model": genes.model,
+        "genes_in_files": len(genes.ids),
+        "par_y_dropped": len(genes.ids) - len(genes.kept),
+        "genes": len(genes.kept),
+        "notes": notes,
+    }
+
+
+def _lost(obs: pd.DataFrame) -> list[dict]:
+    types = [code if isinstance(code, str) else None for code in obs["sample_type"]]
+    lost = lost_to_sibling(zip(obs["aliquot"], obs["patient"], types, strict=True))
+    return [{"aliquot": aliquot, "kept": winner} for aliquot, winner in sorted(lost.items())]
+
+
+def _without_row(folder: Path, files: dict[str, Path]) -> list[str]:
+    known = set(files.values())
+    return [str(path.relative_to(folder)) for path in expression_files(folder) if path.resolve() not in known]
+
+
+def _oddities(rows: list[SheetRow], obs: pd.DataFrame, tpm_sums: list[float], files: dict[str, Path]) -> dict:
+    """What is worth a look though the sample is kept: TPM that do not sum to a million, a size that the portal does not state."""
+    sizes = [files[row.file_id].stat().st_size if row.size and files[row.file_id].name == row.file_name else None for row in rows]
+    return {
+        "tpm_sum_not_a_million": [
+            {"aliquot": name, "sum": round(total, 1)}
+            for name, total in zip(obs.index, tpm_sums, strict=True)
+            if abs(total - TPM_TOTAL) > TPM_TOLERANCE
+        ],
+        "size_not_as_stated": [
+            {"aliquot": name, "bytes": size, "stated": row.size}
+            for name, size, row in zip(obs.index, sizes, rows, strict=True)
+            if size is not None and size != row.size
+        ],
+    }
+
+
+def _inputs(sheet_path: str | Path, files: dict[str, Path]) -> dict:
+    listed = sorted([path.name, path.stat().st_size] for path in files.values())
+    return {
+        "sheet": {"name": Path(sheet_path).name, "bytes": Path(sheet_path).stat().st_size, "sha256": sha256(sheet_path)},
+        "files": {"count": len(listed), "bytes": sum(size for _, size in listed), "names_and_sizes_sha256": digest(listed)},
+    }

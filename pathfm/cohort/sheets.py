@@ -1,0 +1,172 @@
+"""Which sample lies in which file: the GDC's sample sheet (old and new columns) and the portal's metadata JSON.
+
+File names of STAR counts carry no barcode, so the map comes from here. The sample sheet names the sample (`TCGA-XX-XXXX-01A`), the
+metadata JSON the aliquot. https://docs.gdc.cancer.gov/Data_Portal/Users_Guide/Repository/
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pathfm.cohort import barcodes
+from pathfm.cohort.tables import read_bytes, read_table
+from pathfm.errors import InputError
+
+EXPRESSION = "Gene Expression Quantification"
+COLUMNS = ("File ID", "File Name", "Case ID", "Sample ID")
+MAX_JSON_BYTES = 2 << 30
+
+SAMPLE_TYPES = {
+    "primary tumor": "01",
+    "primary": "01",
+    "recurrent tumor": "02",
+    "recurrence": "02",
+    "primary blood derived cancer - peripheral blood": "03",
+    "additional - new primary": "05",
+    "new primary": "05",
+    "metastatic": "06",
+    "additional metastatic": "07",
+    "primary blood derived cancer - bone marrow": "09",
+    "blood derived normal": "10",
+    "solid tissue normal": "11",
+    "bone marrow normal": "14",
+}
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One expression file and its sample; `aliquot` is None where the sheet does not know it."""
+
+    file_id: str
+    file_name: str
+    aliquot: str | None
+    sample: str
+    patient: str
+    sample_type: str | None
+    project: str | None
+    size: int | None = None
+
+
+@dataclass
+class Sheet:
+    """The rows that can be used, those that cannot with the reason, and how many rows are about other kinds of data."""
+
+    rows: list[SheetRow] = field(default_factory=list)
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
+    other_data: int = 0
+    repeated: int = 0
+
+
+def read_sheet(path: str | Path) -> Sheet:
+    """Reads a sample sheet (tabs or commas) or metadata JSON, gzipped or not; `refused` holds (file id, file name, reason).
+
+    Raises InputError when the file is neither.
+    """
+    path = Path(path)
+    name = path.name.lower().removesuffix(".gz")
+    sheet = Sheet()
+    entries = _metadata(path, sheet) if name.endswith(".json") else _sample_sheet(path, sheet)
+    rows: dict[str, SheetRow] = {}
+    contradictory: set[str] = set()
+    for file_id, file_name, entry in entries:
+        if isinstance(entry, str):
+            sheet.refused.append((file_id, file_name, entry))
+        elif file_id not in rows:
+            rows[file_id] = entry
+        elif rows[file_id] == entry:
+            sheet.repeated += 1
+        else:
+            contradictory.add(file_id)
+    sheet.rows = [row for file_id, row in rows.items() if file_id not in contradictory]
+    sheet.refused += [(i, rows[i].file_name, "the sheet gives this file id to two samples or names") for i in rows if i in contradictory]
+    return sheet
+
+
+def _sample_sheet(path: Path, sheet: Sheet) -> Iterator[tuple[str, str, SheetRow | str]]:
+    table = read_table(path)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise InputError(f"{path} is no GDC sample sheet: it lacks the column {missing[0]!r}; the portal's cart gives sheet and metadata")
+    for number, values in enumerate(table.to_dict("records"), 1):
+        if values.get("Data Type") not in (None, EXPRESSION):
+            sheet.other_data += 1
+            continue
+        file_id, file_name = values["File ID"], values["File Name"]
+        if not file_id or not file_name:
+            yield file_id or "", file_name or "", f"row {number} of the sheet lacks a file id or a file name"
+            continue
+        yield file_id, file_name, _sheet_row(values)
+
+
+def _sheet_row(values: dict[str, str | None]) -> SheetRow | str:
+    """The row, or why it cannot be used. Cells of joined samples are taken when all are of one patient and one type."""
+    samples, cases, stated = _split(values["Sample ID"]), _split(values["Case ID"]), _stated_types(values)
+    if not samples:
+        return "the sheet names no sample for it"
+    tcga = all(map(barcodes.is_tcga, samples))
+    patients = set(map(barcodes.patient, samples)) if tcga else set(cases or samples)
+    types = set(map(barcodes.sample_type, samples)) if tcga else stated or {None}
+    if len(patients) > 1 or len(types) > 1 or (len(samples) > 1 and not tcga):
+        return f"the sheet gives this file to several samples: {', '.join(samples)}"
+    patient, sample_type = patients.pop(), types.pop()
+    if cases and cases != [patient]:
+        return f"the sheet's case {', '.join(cases)} and sample {samples[0]} are not of one patient"
+    if sample_type and any(barcodes.is_tumour(code) != barcodes.is_tumour(sample_type) for code in stated):
+        return f"the sheet and the barcode {samples[0]} disagree on whether it is tumour or normal tissue"
+    return SheetRow(values["File ID"], values["File Name"], None, min(samples), patient, sample_type, values.get("Project ID"))
+
+
+def _split(value: str | None) -> list[str]:
+    """The distinct values of a comma-joined cell, in order."""
+    return list(dict.fromkeys(part.strip() for part in (value or "").split(",") if part.strip()))
+
+
+def _stated_types(values: dict[str, str | None]) -> set[str]:
+    """Two digits from the old sheet's `Sample Type` or the new one's columns; empty where they say too little."""
+    words = [word.lower() for word in _split(values.get("Sample Type"))]
+    if not words:
+        descriptors = [word.lower() for word in _split(values.get("Tumor Descriptor"))]
+        tissues = {word.lower() for word in _split(values.get("Tissue Type"))}
+        words = ["solid tissue normal"] * ("normal" in tissues) + descriptors * ("tumor" in tissues)
+    return {SAMPLE_TYPES[word] for word in words if word in SAMPLE_TYPES}
+
+
+def _metadata(path: Path, sheet: Sheet) -> Iterator[tuple[str, str, SheetRow | str]]:
+    try:
+        entries = json.loads(read_bytes(path, MAX_JSON_BYTES))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f"{path} is not the portal's metadata: a list of files is expected")
+    for number, entry in enumerate(entries, 1):
+        if entry.get("data_type") not in (None, EXPRESSION):
+            sheet.other_data += 1
+            continue
+        file_id, file_name = entry.get("file_id"), entry.get("file_name")
+        if not (isinstance(file_id, str) and file_id and isinstance(file_name, str) and file_name):
+            yield str(file_id or ""), str(file_name or ""), f"entry {number} of the metadata lacks file_id or file_name"
+            continue
+        yield file_id, file_name, _metadata_row(file_id, file_name, entry)
+
+
+def _metadata_row(file_id: str, file_name: str, entry: dict) -> SheetRow | str:
+    entities = entry.get("associated_entities")
+    entities = [entity for entity in entities if isinstance(entity, dict)] if isinstance(entities, list) else []
+    aliquots = sorted({str(entity["entity_submitter_id"]) for entity in entities if entity.get("entity_submitter_id")})
+    if not aliquots:
+        return "the metadata names no aliquot for it (associated_entities); add that field to the export or use the sample sheet"
+    if len(aliquots) > 1:
+        return f"the metadata gives this file to several aliquots: {', '.join(aliquots)}"
+    aliquot = aliquots[0]
+    cases = entry.get("cases")
+    case = cases[0] if isinstance(cases, list) and cases and isinstance(cases[0], dict) else {}
+    project = case.get("project")
+    project = project.get("project_id") if isinstance(project, dict) else None
+    tcga = barcodes.is_tcga(aliquot)
+    patient = barcodes.patient(aliquot) if tcga else str(case.get("submitter_id") or aliquot)
+    sample = barcodes.sample(aliquot) if tcga else aliquot
+    size = entry.get("file_size")
+    return SheetRow(
+        file_id, file_name, aliquot, sample, patient, barcodes.sample_type(aliquot), project, size if isinstance(size, int) else None
+    )
