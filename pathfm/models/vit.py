@@ -1,0 +1,245 @@
+"""The Vision Transformer as pathology publishes it: patches, class token, registers, LayerScale, GELU or SwiGLU.
+
+Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); registers: Darcet et al. 2024 (https://arxiv.org/abs/2309.16588);
+LayerScale: Touvron et al. 2021 (https://arxiv.org/abs/2103.17239); SwiGLU: Shazeer 2020 (https://arxiv.org/abs/2002.05202).
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.typing import DTypeLike
+
+from pathfm.errors import InputError
+from pathfm.models.positions import resize_grid
+
+Mlp = Literal["gelu", "swiglu", "swiglu_packed"]
+Slots = Literal["patches", "class", "all"]
+Output = Literal["class", "class+mean"]
+
+
+@dataclass(frozen=True)
+class ViTSpec:
+    """The architecture of an image tower; it holds everything that decides the shapes and the function.
+
+    `slots` says which tokens own a position embedding: the patches alone, the class token too, or the registers as well (then the
+    registers stand before the position embedding is added). `mlp_width` is the width between the two MLP layers (after the gate).
+    "swiglu" and "swiglu_packed" are one function: packed, weight files hold gate and value in one tensor.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    mlp_width: int
+    patch: int = 16
+    image_size: int = 224
+    registers: int = 0
+    slots: Slots = "class"
+    mlp: Mlp = "gelu"
+    qkv_bias: bool = True
+    layer_scale: float | None = None
+    epsilon: float = 1e-6
+    output: Output = "class"
+
+    def __post_init__(self):
+        for name in ("width", "depth", "heads", "mlp_width", "patch", "image_size"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise InputError(f"the architecture's {name} is {getattr(self, name)!r}; it must be a whole number above 0")
+        if self.registers < 0 or self.width % self.heads or self.image_size % self.patch:
+            raise InputError(
+                "the architecture does not fit together: heads must divide width, patch must divide image_size, registers must be 0 or more"
+            )
+        for name, choices in (("slots", Slots), ("mlp", Mlp), ("output", Output)):
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(f"the architecture's {name} is {getattr(self, name)!r}; it must be one of {', '.join(get_args(choices))}")
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "ViTSpec":
+        """The spec that `to_dict` wrote; fields it lacks take their defaults, InputError for unknown or missing ones."""
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise InputError(f"the architecture has the unknown field {unknown[0]!r}; known are {', '.join(known)}")
+        missing = sorted(name for name, field in known.items() if field.default is dataclasses.MISSING and name not in fields)
+        if missing:
+            raise InputError(f"the architecture lacks the field {missing[0]!r}")
+        return cls(**fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @property
+    def features(self) -> int:
+        """The width of the tower's output."""
+        return 2 * self.width if self.output == "class+mean" else self.width
+
+    @property
+    def prefix(self) -> int:
+        """How many tokens stand before the patches: the class token and the registers."""
+        return 1 + self.registers
+
+    @property
+    def prefix_slots(self) -> int:
+        """How many of the prefix tokens own a position embedding."""
+        return {"patches": 0, "class": 1, "all": self.prefix}[self.slots]
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """The patches down and across an image; InputError when the patch does not divide it."""
+        if height % self.patch or width % self.patch or min(height, width) < self.patch:
+            raise InputError(
+                f"an image of {height} x {width} px has no whole patches of {self.patch} px; choose a tile size that {self.patch} divides"
+            )
+        return height // self.patch, width // self.patch
+
+    def flops(self, image_size: int | None = None) -> int:
+        """Floating-point operations of one image's forward pass: two for each multiply-add of its matrix products."""
+        size = image_size or self.image_size
+        rows, columns = self.grid(size, size)
+        tokens = rows * columns + self.prefix
+        embedding = rows * columns * self.patch**2 * 3 * self.width
+        attention = tokens * self.width * 4 * self.width + 2 * tokens**2 * self.width
+        mlp = tokens * self.width * self.mlp_width * (2 if self.mlp == "gelu" else 3)
+        return 2 * (embedding + self.depth * (attention + mlp))
+
+
+class ViT(nn.Module):
+    """Normalised images [batch, height, width, 3] → features [batch, spec.features] in float32.
+
+    `dtype` is what the products are computed in (float32 or bfloat16); parameters, LayerNorm and softmax are float32. With
+    `remat` the backward pass computes each block again instead of keeping its intermediate values.
+    """
+
+    spec: ViTSpec
+    dtype: DTypeLike = jnp.float32
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> jax.Array:
+        spec = self.spec
+        rows, columns = spec.grid(images.shape[1], images.shape[2])
+        patches = PatchEmbedding(spec.width, spec.patch, self.dtype, name="patch_embedding")(images)
+        side = spec.image_size // spec.patch
+        position = self.param("position", _initial, (1, spec.prefix_slots + side * side, spec.width))
+        position = resize_grid(position, spec.prefix_slots, (side, side), (rows, columns)).astype(self.dtype)
+        prefix = [self.param("class_token", _initial, (1, 1, spec.width))]
+        if spec.registers:
+            prefix.append(self.param("registers", _initial, (1, spec.registers, spec.width)))
+        prefix = jnp.concatenate(prefix, axis=1).astype(self.dtype)
+        with_slot = prefix[:, : spec.prefix_slots] + position[:, : spec.prefix_slots]
+        prefix = jnp.concatenate([with_slot, prefix[:, spec.prefix_slots :]], axis=1)
+        patches = patches + jnp.broadcast_to(position[:, spec.prefix_slots :], patches.shape)
+        tokens = jnp.concatenate([jnp.broadcast_to(prefix, (patches.shape[0], *prefix.shape[1:])), patches], axis=1)
+        block = nn.remat(Block, prevent_cse=False) if self.remat else Block
+        for index in range(spec.depth):
+            tokens = block(spec, self.dtype, name=f"blocks_{index}")(tokens)
+        norm = nn.LayerNorm(epsilon=spec.epsilon, dtype=jnp.float32, use_fast_variance=False, name="norm")
+        if spec.output == "class":
+            return norm(tokens[:, 0].astype(jnp.float32))
+        tokens = norm(tokens.astype(jnp.float32))
+        return jnp.concatenate([tokens[:, 0], tokens[:, spec.prefix :].mean(axis=1)], axis=-1)
+
+
+class PatchEmbedding(nn.Module):
+    """Images [batch, height, width, 3] → patch tokens [batch, patches, width]; the convolution as one matrix product."""
+
+    width: int
+    patch: int
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> jax.Array:
+        batch, height, width, channels = images.shape
+        rows, columns, size = height // self.patch, width // self.patch, self.patch
+        kernel = self.param("kernel", _initial, (size, size, channels, self.width))
+        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        pixels = images.astype(self.dtype).reshape(batch, rows, size, columns, size, channels)
+        pixels = pixels.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * columns, size * size * channels)
+        tokens = pixels @ kernel.astype(self.dtype).reshape(-1, self.width)
+        return tokens + bias.astype(self.dtype).reshape(1, 1, -1)
+
+
+class Block(nn.Module):
+    """One pre-norm transformer block on tokens [batch, tokens, width]."""
+
+    spec: ViTSpec
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        for name, branch in (("attention", Attention), ("mlp", MLP)):
+            norm = nn.LayerNorm(epsilon=self.spec.epsilon, dtype=jnp.float32, use_fast_variance=False, name=f"{name}_norm")
+            update = branch(self.spec, self.dtype, name=name)(norm(tokens.astype(jnp.float32)).astype(self.dtype))
+            if self.spec.layer_scale is not None:
+                scale = self.param(f"{name}_scale", nn.initializers.constant(self.spec.layer_scale), (self.spec.width,))
+                update = update * scale.astype(self.dtype).reshape(1, 1, -1)
+            tokens = tokens + update
+        return tokens
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention; query, key and value come from one product with columns ordered (3, heads, depth)."""
+
+    spec: ViTSpec
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        spec, (batch, length, width) = self.spec, tokens.shape
+        depth = spec.width // spec.heads
+        qkv = nn.Dense(3 * width, use_bias=spec.qkv_bias, dtype=self.dtype, kernel_init=_initial, name="qkv")(tokens)
+        query, key, value = qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4)
+        logits = jnp.einsum("bhqd,bhkd->bhqk", query * depth**-0.5, key, preferred_element_type=jnp.float32)
+        weights = jax.nn.softmax(logits, axis=-1).astype(self.dtype)
+        mixed = jnp.einsum("bhqk,bhkd->bqhd", weights, value).reshape(batch, length, width)
+        return nn.Dense(width, dtype=self.dtype, kernel_init=_initial, name="projection")(mixed)
+
+
+class MLP(nn.Module):
+    """Two layers with exact GELU between them, or with a SiLU gate (columns of the first layer: gate, then value)."""
+
+    spec: ViTSpec
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        spec = self.spec
+        gated = spec.mlp != "gelu"
+        hidden = nn.Dense(spec.mlp_width * (2 if gated else 1), dtype=self.dtype, kernel_init=_initial, name="in")(tokens)
+        if gated:
+            gate, value = jnp.split(hidden, 2, axis=-1)
+            hidden = nn.silu(gate) * value
+        else:
+            hidden = exact_gelu(hidden)
+        return nn.Dense(spec.width, dtype=self.dtype, kernel_init=_initial, name="out")(hidden)
+
+
+def exact_gelu(x: jax.Array) -> jax.Array:
+    """x Φ(x) through erf, computed in float32: the form of torch, and on a CPU less than half the work of `jax.nn.gelu`'s erfc."""
+    wide = x.astype(jnp.float32)
+    return (0.5 * wide * (1.0 + jax.lax.erf(wide * 0.5**0.5))).astype(x.dtype)
+
+
+_initial = nn.initializers.truncated_normal(0.02)
+
+
+@lru_cache(maxsize=64)
+def parameter_shapes(spec: ViTSpec) -> dict[str, tuple[int, ...]]:
+    """The name ("blocks_0/attention/qkv/kernel") and shape of every parameter of the tower; all are float32."""
+    images = jax.ShapeDtypeStruct((1, spec.image_size, spec.image_size, 3), jnp.float32)
+    shapes = jax.eval_shape(ViT(spec).init, jax.random.key(0), images)["params"]
+    return {name: leaf.shape for name, leaf in sorted(by_name(shapes).items())}
+
+
+def by_name(params: Any) -> dict[str, Any]:
+    """The leaves of a pytree of nested dicts under names like "blocks_0/mlp/in/kernel"."""
+    return flatten_dict(params, sep="/")
+
+
+def from_names(leaves: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `by_name`."""
+    return unflatten_dict(leaves, sep="/")

@@ -1,0 +1,165 @@
+"""A folder of weights: Orbax parameters, their card, the gene panel and the patients behind them; docs/formats.md describes it.
+
+One format for the weights of a run (its folder `weights`) and for imported ones.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from pathfm import __version__
+from pathfm.errors import InputError
+from pathfm.files import read_json, write_json
+from pathfm.models.vit import ViTSpec
+from pathfm.weights.card import ABSENT, FORMAT, check_card, check_parameters, read_card, spec_of
+from pathfm.weights.hashing import weight_hash
+
+if TYPE_CHECKING:
+    from pathfm.cohort.panel import Panel
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a folder of weights holds: `params` is the objective's pytree of numpy arrays, `params["image"]` the image tower."""
+
+    path: Path
+    card: dict[str, Any]
+    params: dict[str, Any]
+    panel: "Panel | None" = None
+    patients: frozenset[str] = frozenset()
+
+    @property
+    def spec(self) -> ViTSpec:
+        return spec_of(self.card, self.path / "card.json")
+
+
+def save_weights(
+    path: str | Path, params: Any, card: Mapping[str, Any], panel: "Panel | None" = None, patients: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Writes a folder of weights, whole or not at all, in the place of an earlier one; returns its card.
+
+    `params` may be numpy or (sharded) jax arrays; with several processes all of them must call, on one file system. The card's
+    format, version and weight hash are filled in here, and fields it lacks say that nothing is known.
+    Raises InputError when the card is wrong, the parameters do not fit it, or the disk refuses.
+    """
+    path = Path(path).absolute()
+    card = ABSENT | dict(card) | {"format": FORMAT, "pathfm": __version__, "weight_hash": weight_hash(params["image"])}
+    check_card(card, path / "card.json")
+    check_parameters(params["image"], spec_of(card, path / "card.json"), path)
+    with _replacing_folder(path) as folder:
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(folder / "params", params)
+        if jax.process_index() == 0:
+            write_json(sorted(set(patients)), folder / "patients.json")
+            if panel is not None:
+                panel.write(folder / "panel.parquet")
+            write_json(card, folder / "card.json")
+    return card
+
+
+def open_weights(path: str | Path) -> Weights:
+    """The weights of a finished run, or of a folder of weights, on the host.
+
+    Raises InputError when there are none, the run is not finished, the card is broken, or the parameters do not fit the card.
+    """
+    folder = weights_folder(path)
+    card = read_card(folder / "card.json")
+    params = _read_params(
+        folder / "params", lambda shapes: check_parameters(shapes.get("image"), spec_of(card, folder / "card.json"), folder)
+    )
+    if weight_hash(params["image"]) != card["weight_hash"]:
+        raise InputError(
+            f"the parameters in {folder} are not those that its card was written for; the folder was changed or damaged, take a fresh copy"
+        )
+    panel = None
+    if (folder / "panel.parquet").exists():
+        from pathfm.cohort.panel import Panel
+
+        panel = Panel.read(folder / "panel.parquet")
+    patients = read_json(folder / "patients.json")
+    if not isinstance(patients, list) or not all(isinstance(patient, str) for patient in patients):
+        raise InputError(f"{folder / 'patients.json'} is not a list of patients")
+    return Weights(folder, card, params, panel, frozenset(patients))
+
+
+def weights_folder(path: str | Path) -> Path:
+    """The folder of weights that a user means by a run or by the folder itself; InputError when there is none."""
+    path = Path(path)
+    for folder in (path, path / "weights"):
+        if (folder / "card.json").exists():
+            return folder
+    if not path.is_dir():
+        raise InputError(f"there is no folder {path}; give a finished training run or a folder of imported weights")
+    if (path / "config.json").exists() or (path / "checkpoints").exists():
+        raise InputError(f"the run {path} is not finished: it has no `weights` yet; run it to the end with the same command")
+    raise InputError(f"{path} is neither a training run nor a folder of weights: it holds no card.json")
+
+
+def _read_params(path: Path, check) -> dict[str, Any]:
+    """The pytree as numpy arrays; `check` sees its shapes before anything large is read."""
+    if not path.is_dir():
+        raise InputError(f"{path} is missing; the folder of weights is not whole, take a fresh copy")
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            metadata = checkpointer.metadata(path.absolute()).item_metadata
+            if metadata is None:
+                raise InputError(f"{path} holds no Orbax parameters; take a fresh copy")
+            check(metadata.tree)
+            return checkpointer.restore(path.absolute(), target=jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), metadata.tree))
+    except (ValueError, OSError, KeyError) as error:
+        raise InputError(f"the parameters in {path} cannot be read ({_first_line(error)}); take a fresh copy") from error
+
+
+@contextmanager
+def _replacing_folder(path: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `path`, the same one in every process, and renames it to `path` when all have written."""
+    temporary, earlier = (path.with_name(f".{path.name}.{word}") for word in ("partial", "earlier"))
+    first = jax.process_index() == 0
+    try:
+        if first:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+        _wait_for_all("folder made")
+        yield temporary
+        _wait_for_all("folder filled")
+        if first:
+            _sync_folder(temporary)
+            shutil.rmtree(earlier, ignore_errors=True)
+            if path.exists():
+                os.replace(path, earlier)
+            os.replace(temporary, path)
+            shutil.rmtree(earlier, ignore_errors=True)
+        _wait_for_all("folder in place")
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write {path}: {_first_line(error)}; free some space or choose another folder") from error
+    finally:
+        if first:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _wait_for_all(event: str) -> None:
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(f"weights: {event}")
+
+
+def _sync_folder(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _first_line(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None)
+    return strerror or str(error).partition("\n")[0][:200]

@@ -1,0 +1,35 @@
+"""safetensors files in and out (https://github.com/huggingface/safetensors): tensors by name, no code."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from pathfm.errors import InputError
+from pathfm.files import replacing
+from pathfm.models.naming import listed
+
+
+def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """The tensors of one file; InputError when it is missing, truncated, no safetensors file, or holds a value that is not finite."""
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}); download it again") from error
+    broken = sorted(name for name, tensor in tensors.items() if not np.isfinite(tensor.astype(np.float32, copy=False)).all())
+    if broken:
+        raise InputError(f"{path} holds values that are not finite, in {listed(broken)}; such weights cannot be used")
+    return tensors
+
+
+def write_safetensors(tensors: Mapping[str, np.ndarray], path: str | Path) -> None:
+    """Writes the tensors whole or not at all, marked as PyTorch's layout so that its loaders take them."""
+    with replacing(path) as temporary:
+        try:
+            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
