@@ -1,5 +1,6 @@
 """The samples × genes matrix: which genes it has, one sample's values, and the AnnData file that is filled row by row."""
 
+import io
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,14 +107,41 @@ def _order(path: Path, ids: pa.Array, model: str | None, genes: Genes) -> pa.Arr
     )
 
 
+class SilentFile(io.FileIO):
+    """A file that keeps its first failure for later: HDF5 brings down the whole process when the disk is full as it closes."""
+
+    failure: OSError | None = None
+
+    def write(self, data) -> int:
+        view = memoryview(data).cast("B")
+        written = 0
+        try:
+            while written < len(view):
+                written += super().write(view[written:])
+        except OSError as error:
+            self.failure = self.failure or error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+
 class MatrixWriter:
-    """An AnnData file that is filled row by row: dense X float32 and layers/counts int32, one chunk a sample."""
+    """An AnnData file that is filled row by row: dense X float32 and layers/counts int32, one chunk a sample.
+
+    Raises OSError when the disk is full or refuses.
+    """
 
     def __init__(self, path: Path, genes: Genes, most_samples: int):
         self.path, self.genes, self.most, self.samples = path, genes, most_samples, 0
 
     def __enter__(self) -> "MatrixWriter":
-        self.file = h5py.File(self.path, "w")
+        self.bytes = SilentFile(self.path, "w+")
+        self.file = h5py.File(self.bytes, "w")
         self.file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         for name in ("layers", "obsm", "obsp", "varm", "varp"):
             write_elem(self.file, name, {})
@@ -131,6 +159,8 @@ class MatrixWriter:
     def append(self, sample: Sample) -> None:
         self.log_tpm[self.samples], self.counts[self.samples] = sample.log_tpm, sample.counts
         self.samples += 1
+        if self.bytes.failure:
+            raise self.bytes.failure
 
     def finish(self, obs: pd.DataFrame) -> None:
         """Cuts the arrays to the rows that were written and adds the table of samples."""
@@ -138,8 +168,8 @@ class MatrixWriter:
             array.resize(self.samples, axis=0)
         write_elem(self.file, "obs", obs)
 
-    def __exit__(self, *_) -> None:
-        try:
-            self.file.close()
-        except RuntimeError as failure:
-            raise OSError(str(failure)) from failure
+    def __exit__(self, kind, error, trace) -> None:
+        self.file.close()
+        self.bytes.close()
+        if self.bytes.failure and error is None:
+            raise self.bytes.failure
