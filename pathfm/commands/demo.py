@@ -1,0 +1,37 @@
+"""Writes a planted demo world as a user would find it on disk: slides, GDC RNA files, sheets, clinical data, mutations, a benchmark.
+
+Hidden programmes of each patient drive both the picture and the expression; DIR/truth.parquet holds them. The same --patients and
+--seed give the same bytes. Run again, it makes what is missing.
+"""
+
+HELP = "write a planted demo world: slides, RNA files, labels, benchmark"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
+    parser.add_argument("--patients", type=int, default=96, help="how many patients (default 96)")
+    parser.add_argument("--seed", type=int, default=0, help="which world (default 0)")
+    parser.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
+
+
+def run(arguments) -> int:
+    import os
+    from pathlib import Path
+
+    # A process paints on one core: set before NumPy is imported, for the processes that it starts as well.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from pathfm.demo.folder import write_world
+    from pathfm.errors import DONE, InputError
+    from pathfm.progress import say
+    from pathfm.slides import engine
+
+    if arguments.workers is not None and arguments.workers < 1:
+        raise InputError(f"--workers is {arguments.workers}; give 1 or more")
+    out = Path(arguments.out)
+    world = write_world(out, arguments.patients, arguments.seed, arguments.workers or engine.cores())
+    projects = world.people["project"].str.removeprefix("TCGA-").value_counts().sort_index()
+    patients = f"{len(world.people)} patients ({', '.join(f'{name} {count}' for name, count in projects.items())})"
+    files = f"{len(world.slides)} slides, {len(world.aliquots)} RNA files and a benchmark in {out / 'mhist'}"
+    say(f"demo: {out} holds {patients} of {len(world.hospitals)} hospitals: {files}")
+    say(f"next: pathfm tile {out / 'slides'} --cohort COHORT --tile 96")
+    return DONE
