@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
+from pathfm.errors import InputError
 from pathfm.files import parquet_metadata, sha256
 from pathfm.slides import thumbnail
 from pathfm.slides.reader import Scale, Slide, SlideError, averaging_scale, open_slide, tile_scale
@@ -166,8 +167,11 @@ def finished(folder: CohortFolder, slide: str) -> dict | None:
 
 
 def discard(job: Job) -> None:
-    """Removes what stands of the slide, and what a killed run left of it under a temporary name."""
-    for path in (job.folder.tiles(job.slide), job.folder.records(job.slide), job.folder.thumbnail(job.slide)):
-        path.unlink(missing_ok=True)
-        for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-            partial.unlink(missing_ok=True)
+    """Removes what stands of the slide, and what a killed run left of it under a temporary name. Raises InputError."""
+    try:
+        for path in (job.folder.tiles(job.slide), job.folder.records(job.slide), job.folder.thumbnail(job.slide)):
+            path.unlink(missing_ok=True)
+            for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another --cohort") from error

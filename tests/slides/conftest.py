@@ -35,14 +35,8 @@ def write_pyramid() -> PyramidWriter:
             for level in range(levels):
                 density = 1e4 / (mpp * 2**level) if mpp else None
                 resolution = {"resolution": (density, density), "resolutionunit": "CENTIMETER"} if density else {}
-                page = {
-                    "photometric": "rgb",
-                    "tile": (128, 128),
-                    "compression": compression,
-                    "metadata": None,
-                    "subfiletype": int(level > 0),
-                }
-                tiff.write(image, **page, **resolution)
+                kind = {"subfiletype": int(level > 0), "compression": compression, "photometric": "rgb", "metadata": None}
+                tiff.write(image, tile=(128, 128), **kind, **resolution)
                 image = block_mean(image, 2)
         return path
 

@@ -1,0 +1,127 @@
+"""Which slides there are, and whose."""
+
+import os
+
+import pytest
+
+from pathfm.errors import InputError
+from pathfm.slides import table
+
+
+def test_files_folders_and_globs_lead_to_slides(tmp_path):
+    for name in (
+        "a/x.svs",
+        "a/deep/er/y.TIFF",
+        "a/notes.txt",
+        "a/.hidden.svs",
+        "b/z.ndpi",
+        "b/logs/run.log",
+        "b/z.svs.partial",
+        "c/odd.img",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(table.find_slides([str(tmp_path)])) == ["x", "y", "z"]
+    assert list(table.find_slides([str(tmp_path / "*" / "*.svs")])) == ["x"]
+    assert list(table.find_slides([str(tmp_path / "**" / "*")])) == ["x", "y", "z"]
+    assert list(table.find_slides([str(tmp_path / "c" / "odd.img"), str(tmp_path / "b")])) == ["odd", "z"]
+    for nothing in ("c", "missing.svs", "*.vms"):
+        with pytest.raises(InputError, match="leads to no whole-slide image"):
+            table.find_slides([str(tmp_path / "a" / "x.svs"), str(tmp_path / nothing)])
+
+
+def test_one_file_is_one_slide_however_often_it_is_given(tmp_path):
+    for name in ("a/x.svs", "b/x.tif"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "link.svs").symlink_to(tmp_path / "a" / "x.svs")
+    assert table.find_slides([str(tmp_path / "a"), str(tmp_path / "a" / "x.svs")])["x"] == [tmp_path / "a" / "x.svs"]
+    assert len(table.find_slides([str(tmp_path)])["x"]) == 2
+
+
+def test_a_name_that_no_table_can_hold_is_refused(tmp_path):
+    with open(os.fsencode(tmp_path) + b"/\xff.svs", "wb"):
+        pass
+    with pytest.raises(InputError, match="rename the file"):
+        table.find_slides([str(tmp_path)])
+
+
+def test_overrides_by_id_or_file_name(tmp_path):
+    file = tmp_path / "o.csv"
+    file.write_text("\ufeffslide,mpp\nA,0.25\n B.svs , 0.5 \n", encoding="utf-8")
+    overrides = table.read_overrides(file)
+    assert [table.lookup(overrides, tmp_path / name) for name in ("A.svs", "B.svs", "C.svs")] == [0.25, 0.5, None]
+    assert table.unknown(overrides, [tmp_path / "A.svs"]) == ["B.svs"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("slide,mpp\nA,0.25\nB,quarter\n", "line 3: 'quarter' is no mpp of B"),
+        ("slide,mpp\nA,0\n", "line 2: '0' is no mpp"),
+        ("slide,mpp\nA,-1\n", "line 2: '-1' is no mpp"),
+        ("slide,mpp\nA,nan\n", "line 2: 'nan' is no mpp"),
+        ("slide,mpp\nA,inf\n", "line 2: 'inf' is no mpp"),
+        ("slide,mpp\nA\n", "line 2: '' is no mpp"),
+        ("slide,mpp\n,1\n", "line 2: the slide has no name"),
+        ("slide,mpp\nA,0.25\nA,0.5\n", "line 3: A has another mpp"),
+        ("slide;mpp\nA;1\n", "lacks the column 'slide'"),
+        ("", "lacks the column 'slide'"),
+        ('slide,mpp\n"A,1\n', "is not a CSV file"),
+    ],
+)
+def test_a_bad_override_names_its_place(tmp_path, text, message):
+    (tmp_path / "o.csv").write_text(text)
+    with pytest.raises(InputError, match=f"o.csv.*{message}"):
+        table.read_overrides(tmp_path / "o.csv")
+
+
+def test_a_table_has_bounds_and_must_be_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "MAX_ROWS", 3)
+    (tmp_path / "o.csv").write_text("slide,mpp\n" + "A,1\n" * 4)
+    with pytest.raises(InputError, match="more than 3 rows"):
+        table.read_overrides(tmp_path / "o.csv")
+    (tmp_path / "o.csv").write_bytes(b"slide,mpp\n\xff\xfe,1\n")
+    with pytest.raises(InputError, match="is not a CSV file in UTF-8"):
+        table.read_overrides(tmp_path / "o.csv")
+    with pytest.raises(InputError, match="missing.csv cannot be read: No such file"):
+        table.read_overrides(tmp_path / "missing.csv")
+
+
+def test_whose_a_slide_is():
+    barcode = "TCGA-A2-A0T2-01Z-00-DX1.29A5C4CA-6E39-4BB8-A2C9-8B1E1B1B1B1B"
+    assert table.identity(barcode, None) == {
+        "patient": "TCGA-A2-A0T2",
+        "sample": "TCGA-A2-A0T2-01Z",
+        "sample_type": "01",
+        "preparation": "DX",
+        "project": None,
+        "site": "A2",
+    }
+    nobody = table.identity("CMU-1", None)
+    assert set(nobody.values()) == {None}
+    ours = table.identity("S 17", {"patient": "P1", "sample": "P1-T", "site": None})
+    assert (ours["patient"], ours["sample"], ours["site"], ours["sample_type"]) == ("P1", "P1-T", None, None)
+    assert table.identity(barcode, {"patient": None, "sample": None, "site": "Walter Reed"})["site"] == "Walter Reed"
+
+
+def test_the_owners_table(tmp_path):
+    file = tmp_path / "s.csv"
+    file.write_text("slide,patient,sample,site\nA,P1,,Ulm\n")
+    assert table.read_owners(file) == {"A": {"patient": "P1", "sample": None, "site": "Ulm"}}
+    file.write_text("slide,patient,sample,site\nA,P1,,Ulm\nA,P2,,Ulm\n")
+    with pytest.raises(InputError, match="line 3: A belongs to another patient"):
+        table.read_owners(file)
+    file.write_text("slide,patient\nA,P1\n")
+    with pytest.raises(InputError, match="lacks the column 'sample'"):
+        table.read_owners(file)
+
+
+def test_the_table_of_slides_keeps_what_it_does_not_replace(tmp_path):
+    path = tmp_path / "slides.parquet"
+    row = dict.fromkeys(table.COLUMNS) | {"tile": 96, "tiles": 0, "status": "failed", "reason": "no mpp"}
+    table.merge(path, [row | {"slide": "b"}, row | {"slide": "a", "width": 10, "mpp": 0.5}])
+    table.merge(path, [row | {"slide": "b", "status": "done", "reason": ""}])
+    rows = table.read_rows(path)
+    assert [(r["slide"], r["status"], r["width"], r["mpp"]) for r in rows] == [("a", "failed", 10, 0.5), ("b", "done", None, None)]
+    assert tuple(rows[0]) == table.COLUMNS

@@ -1,0 +1,210 @@
+"""`pathfm tile` as a user runs it: what it says, what it leaves, how it goes on."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from pathfm.cohort.folder import CohortFolder
+from pathfm.commands import tile as command
+from pathfm.errors import InputError, guarded
+from pathfm.files import read_json, read_parquet
+from pathfm.slides import engine, tiling
+from pathfm.slides.records import TileRecords
+
+PROGRAM = """
+import argparse, sys
+from pathfm.commands import tile
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    tile.add_arguments(parser)
+    sys.exit(tile.run(parser.parse_args()))
+"""
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Jobs without workers: the same results, sooner."""
+    monkeypatch.setattr(engine, "run", lambda function, jobs, workers: ((job, function(job)) for job in jobs))
+
+
+@pytest.fixture
+def tile(tmp_path, capsys, in_this_process):
+    """Runs `pathfm tile … --cohort tmp_path/cohort`; gives the exit code and what was said."""
+
+    def run(*arguments) -> tuple[int, str]:
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        parsed = parser.parse_args([*map(str, arguments), "--cohort", str(tmp_path / "cohort")])
+        code = guarded(lambda: command.run(parsed), "pathfm tile")
+        return code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def slides(tmp_path, write_pyramid, stained):
+    """Three slides of 0.5 µm/px that give tiles of 64 px, one of them without a barcode."""
+    (tmp_path / "slides").mkdir()
+    for seed, name in enumerate(("TCGA-A2-A0T2-01Z-00-DX1", "TCGA-A2-A0T2-11A-01-TS1", "ours")):
+        write_pyramid(tmp_path / "slides" / f"{name}.tif", stained(300, 300, seed=seed))
+    return tmp_path / "slides"
+
+
+def contents(folder) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_real_slides(shared, tmp_path, tile):
+    code, said = tile(shared / "wsi")
+    assert code == 0
+    assert "broken.svs: cannot be opened: " in said
+    assert "TCGA-CR-7395-01A-01-TS1.svs: no mpp; give its µm/px with --mpp-override" in said
+    assert "CMU-1-Small-Region.svs: no patient; tiled" in said
+    assert "3 slides, 1 done with" in said and "2 failed (1 no mpp, 1 cannot be opened)" in said
+    (tmp_path / "o.csv").write_text("slide,mpp\nTCGA-CR-7395-01A-01-TS1.svs,0.25\nelse,1\n")
+    code, said = tile(shared / "wsi", "--mpp-override", tmp_path / "o.csv")
+    assert code == 0
+    assert "names 1 slides that were not given, such as else" in said and "1 of 3 slides are done already" in said
+    table = read_parquet(CohortFolder(tmp_path / "cohort").slides).set_index("slide")
+    assert list(table.index) == ["CMU-1-Small-Region", "TCGA-CR-7395-01A-01-TS1", "broken"]
+    assert list(table["status"]) == ["done", "done", "failed"] and table["tiles"].sum() > 80
+    frozen = table.loc["TCGA-CR-7395-01A-01-TS1"]
+    assert list(frozen[["patient", "sample", "sample_type", "preparation", "site", "mpp"]]) == [
+        *("TCGA-CR-7395", "TCGA-CR-7395-01A", "01", "TS", "CR", 0.25)
+    ]
+    assert tile(shared / "wsi" / "broken.svs")[0] == 2
+
+
+def test_a_second_run_does_nothing_again(tmp_path, tile, slides):
+    assert tile(slides, "--tile", 64)[0] == 0
+    folder = CohortFolder(tmp_path / "cohort")
+    before, table = contents(folder.root / "tiles"), read_parquet(folder.slides)
+    code, said = tile(slides, "--tile", 64)
+    assert code == 0 and "3 of 3 slides are done already" in said
+    assert contents(folder.root / "tiles") == before and read_parquet(folder.slides).equals(table)
+    step = read_json(folder.manifest)["tile"]
+    assert step["parameters"] == {"mpp": 0.5, "tile": 64, "min_tissue": 0.5}
+    assert set(step["inputs"]["slides"]) == set(table["slide"])
+
+
+def test_the_table_of_slides_is_made_again_from_what_is_done(tmp_path, tile, slides):
+    tile(slides, "--tile", 64)
+    folder = CohortFolder(tmp_path / "cohort")
+    table = read_parquet(folder.slides)
+    folder.slides.unlink()
+    tile(slides, "--tile", 64)
+    assert read_parquet(folder.slides).equals(table)
+
+
+@pytest.mark.parametrize(
+    "flag", [("--tile", 32, "--tile 64 (now 32)"), ("--mpp", 1.0, "--mpp 0.5 (now 1.0)"), ("--min-tissue", 0.25, "--min-tissue 0.5")]
+)
+def test_other_settings_are_refused_by_name(tmp_path, tile, slides, flag):
+    tile(slides / "ours.tif", "--tile", 64)
+    before = contents(tmp_path / "cohort")
+    code, said = tile(slides, "--tile", 64, *flag[:2])
+    assert code == 2 and f"was tiled with {flag[2]}" in said
+    assert contents(tmp_path / "cohort") == before
+
+
+def test_another_override_is_refused(tmp_path, tile, slides):
+    tile(slides, "--tile", 64)
+    (tmp_path / "o.csv").write_text("slide,mpp\nours,0.25\n")
+    code, said = tile(slides, "--tile", 64, "--mpp-override", tmp_path / "o.csv")
+    assert code == 2 and "slide ours" in said and "--mpp-override None (now 0.25)" in said
+
+
+def test_a_changed_slide_is_tiled_again_and_a_new_one_joins(tmp_path, tile, slides, write_pyramid, stained):
+    tile(slides, "--tile", 64)
+    folder = CohortFolder(tmp_path / "cohort")
+    before = read_parquet(folder.slides).set_index("slide")["records_sha256"]
+    write_pyramid(slides / "ours.tif", stained(310, 300, seed=9))
+    write_pyramid(slides / "new.tif", stained(300, 300))
+    code, said = tile(slides, "--tile", 64)
+    assert code == 0 and "ours.tif has changed" in said and "2 of 4 slides are done already" in said
+    after = read_parquet(folder.slides).set_index("slide")["records_sha256"]
+    assert list(after.index[after[before.index].ne(before).reindex(after.index, fill_value=True)]) == ["new", "ours"]
+
+
+def test_patients_by_table(tmp_path, tile, slides):
+    (tmp_path / "s.csv").write_text("slide,patient,sample,site\nours.tif,P1,P1-T,Ulm\n")
+    _, said = tile(slides, "--tile", 64)
+    assert "ours.tif: no patient" in said
+    code, said = tile(slides, "--tile", 64, "--slides-table", tmp_path / "s.csv")
+    assert code == 0 and "no patient" not in said
+    row = read_parquet(CohortFolder(tmp_path / "cohort").slides).set_index("slide").loc["ours"]
+    assert list(row[["patient", "sample", "site", "status", "reason"]]) == ["P1", "P1-T", "Ulm", "done", ""]
+
+
+def test_two_slides_of_one_name_are_both_refused(tmp_path, tile, slides):
+    (slides / "more").mkdir()
+    shutil.copy(slides / "ours.tif", slides / "more" / "ours.tif")
+    code, said = tile(slides, "--tile", 64)
+    assert code == 0 and "ours.tif: same name: " in said and str(slides / "more" / "ours.tif") in said
+    folder = CohortFolder(tmp_path / "cohort")
+    assert not folder.tiles("ours").exists() and "1 failed (1 same name)" in said
+
+
+@pytest.mark.parametrize("flag", [("--mpp", 0), ("--tile", 3), ("--min-tissue", 1.5), ("--workers", 0), ("--mpp", "nan")])
+def test_numbers_out_of_range(tile, slides, flag):
+    code, said = tile(slides, *flag)
+    assert code == 2 and f"{flag[0]} is" in said and "must lie between" in said
+
+
+def test_a_disk_that_refuses_is_one_sentence(tmp_path, tile, slides):
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / "tiles").write_text("a file where a folder must be")
+    code, said = tile(slides, "--tile", 64)
+    assert code == 2 and said.count("pathfm tile: cannot write ") == 1 and "Traceback" not in said
+
+
+def test_a_job_that_killed_its_process_is_listed(tmp_path, slides, capsys, monkeypatch):
+    monkeypatch.setattr(engine, "run", lambda function, jobs, workers: ((job, None) for job in jobs))
+    rows = tiling.tile_all(CohortFolder(tmp_path), {"ours": [slides / "ours.tif"]}, tiling.Settings(tile=64), 1)
+    tiling.report(rows)
+    assert "1 killed its process" in capsys.readouterr().err and rows[0]["status"] == "failed"
+
+
+def test_an_unknown_path_stops_before_any_work(tmp_path, tile, slides):
+    code, said = tile(slides, tmp_path / "nowhere.svs")
+    assert code == 2 and "nowhere.svs leads to no whole-slide image" in said
+    assert not (tmp_path / "cohort").exists()
+
+
+def test_killed_at_any_moment_only_whole_results_stand_and_the_next_run_ends_alike(tmp_path, tile, write_pyramid, stained):
+    (tmp_path / "slides").mkdir()
+    for seed in range(5):
+        write_pyramid(tmp_path / "slides" / f"s{seed}.tif", stained(450, 450, seed=seed))
+    (tmp_path / "program.py").write_text(PROGRAM)
+    program = [sys.executable, "program.py", "slides", "--tile", "32", "--workers", "1", "--cohort", "killed"]
+    environment = os.environ | {"PYTHONPATH": os.getcwd()}
+    killed, whole = CohortFolder(tmp_path / "killed"), CohortFolder(tmp_path / "cohort")
+    process = subprocess.Popen(program, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not list(killed.root.glob("tiles/[!.]*.parquet")) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert process.returncode < 0
+    for path in killed.root.glob("tiles/[!.]*.parquet"):
+        assert len(read_parquet(path)) == len(TileRecords(killed.records(path.stem)))
+    subprocess.run(program, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert tile(tmp_path / "slides", "--tile", 32)[0] == 0
+    assert read_parquet(killed.slides).equals(read_parquet(whole.slides))
+    for part in ("tiles", "thumbnails"):
+        assert contents_of(killed.root / part) == contents_of(whole.root / part)
+
+
+def contents_of(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_only_a_cohort_folder_can_be_written_to(tmp_path, slides):
+    with pytest.raises(InputError, match="ours.tif is a file"):
+        command.check(SimpleNamespace(mpp=0.5, tile=64, min_tissue=0.5, workers=1, cohort=slides / "ours.tif"))
