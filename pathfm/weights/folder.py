@@ -55,6 +55,7 @@ def save_weights(
     card = ABSENT | dict(card) | {"format": FORMAT, "pathfm": __version__, "weight_hash": weight_hash(params["image"])}
     check_card(card, path / "card.json")
     check_parameters(params["image"], spec_of(card, path / "card.json"), path)
+    _refuse_full_disk(params, path)
     with _replacing_folder(path) as folder:
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(folder / "params", params)
@@ -116,7 +117,7 @@ def _read_params(path: Path, check) -> dict[str, Any]:
             check(metadata.tree)
             return checkpointer.restore(path.absolute(), target=jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), metadata.tree))
     except (ValueError, OSError, KeyError) as error:
-        raise InputError(f"the parameters in {path} cannot be read ({_first_line(error)}); take a fresh copy") from error
+        raise InputError(f"the parameters in {path} cannot be read ({_reason(error)}); take a fresh copy") from error
 
 
 @contextmanager
@@ -140,7 +141,7 @@ def _replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(earlier, ignore_errors=True)
         _wait_for_all("folder in place")
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot write {path}: {_first_line(error)}; free some space or choose another folder") from error
+        raise InputError(f"cannot write {path}: {_reason(error)}; free some space or choose another folder") from error
     finally:
         if first:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -160,6 +161,15 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _first_line(error: Exception) -> str:
-    strerror = getattr(error, "strerror", None)
-    return strerror or str(error).partition("\n")[0][:200]
+def _refuse_full_disk(params: Any, path: Path) -> None:
+    """Asks before writing: an Orbax that meets a full disk fails too, but with a page of tracebacks from its threads."""
+    needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
+    home = next(parent for parent in path.parents if parent.exists())
+    free = shutil.disk_usage(home).free
+    if free < needed:
+        raise InputError(f"cannot write {path}: {home} has {free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB are needed; free some space")
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, without the paths that Orbax puts before it."""
+    return getattr(error, "strerror", None) or str(error).partition("\n")[0].rpartition(": ")[2]

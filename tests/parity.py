@@ -1,0 +1,94 @@
+"""What the comparisons with timm share: timm imported beside a CPU torch, and its model of an architecture with random weights."""
+
+import importlib
+from functools import cache
+
+import numpy as np
+import pytest
+
+from pathfm.models.vit import ViTSpec, from_names, parameter_shapes
+
+REASON = "the extra `parity` (torch, torchvision, timm) is not installed"
+
+VARIANTS = {
+    "plain": {},
+    "patch 8, no qkv bias": {"patch": 8, "qkv_bias": False},
+    "LayerScale": {"layer_scale": 0.3},
+    "registers with a slot": {"registers": 4, "slots": "all"},
+    "registers without a slot": {"registers": 8, "slots": "patches", "patch": 14, "image_size": 56},
+    "SwiGLU packed": {"mlp": "swiglu_packed", "mlp_width": 172, "layer_scale": 1.0, "registers": 2, "slots": "patches"},
+    "SwiGLU": {"mlp": "swiglu", "mlp_width": 172},
+    "class+mean": {"output": "class+mean", "registers": 4, "slots": "patches"},
+}
+
+
+def variant(name: str) -> ViTSpec:
+    return ViTSpec(**{"width": 96, "depth": 2, "heads": 3, "mlp_width": 384, "image_size": 64} | VARIANTS[name])
+
+
+def random_params(spec: ViTSpec, seed: int = 0) -> dict:
+    """Parameters of the tower with every value drawn at random, none large."""
+    random = np.random.default_rng(seed)
+    return from_names({name: 0.1 * random.standard_normal(shape, np.float32) for name, shape in parameter_shapes(spec).items()})
+
+
+@cache
+def import_timm():
+    """The module timm; skips the test where it is not installed.
+
+    timm imports torchvision, whose registry build is for CUDA and asks for operators that a CPU torch lacks: stubs stand in for them.
+    """
+    torch = pytest.importorskip("torch", reason=REASON)
+    stubs = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            stubs.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
+    timm = pytest.importorskip("timm", reason=REASON, exc_type=ImportError)
+    timm.stubs = stubs  # operators live as long as their library
+    return timm
+
+
+def torch_loader():
+    """`safetensors.torch.load_file`, as a PyTorch user calls it."""
+    return importlib.import_module("safetensors.torch").load_file
+
+
+def timm_model(arguments: dict, seed: int = 0):
+    """timm's `VisionTransformer` with every parameter drawn at random, so that none can be mixed up unseen."""
+    timm = import_timm()
+    import torch
+
+    arguments = dict(arguments)
+    for name, home in (("mlp_layer", timm.layers), ("act_layer", torch.nn)):
+        if name in arguments:
+            arguments[name] = getattr(home, arguments[name])
+    model = timm.models.vision_transformer.VisionTransformer(**arguments).eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            about = 1.0 if name.endswith(("norm.weight", "norm1.weight", "norm2.weight")) else 0.0
+            spread = 0.02 if name.endswith("bias") or about else 0.08
+            parameter.copy_(about + spread * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def timm_features(model, spec: ViTSpec, images: np.ndarray):
+    """The features [batch, spec.features] as publishers make them, and the gradient of Σ features × directions by the images."""
+    import torch
+
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().requires_grad_()
+    tokens = model.forward_features(pixels)
+    features = tokens[:, 0]
+    if spec.output == "class+mean":
+        features = torch.cat([features, tokens[:, spec.prefix :].mean(1)], dim=-1)
+    (features * torch.from_numpy(directions(features.shape))).sum().backward()
+    return features.detach().numpy(), pixels.grad.permute(0, 2, 3, 1).numpy()
+
+
+def directions(shape) -> np.ndarray:
+    """The fixed weights of the scalar whose gradient is compared."""
+    return np.random.default_rng(7).standard_normal(tuple(shape)).astype(np.float32)
+
+
+def arrays(model) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
