@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pathfm.demo import painter
-from pathfm.demo.painter import MARGIN, SQUARE, Ground, Lattice, Objects, Stain, scatter
+from pathfm.demo.noise import Lattice, lattice
+from pathfm.demo.painter import MARGIN, SQUARE, Ground, Objects, Stain, scatter
 from pathfm.demo.world import NORMAL_TISSUE, PROGRAMMES, World
 
 TISSUE_AREA = 48
@@ -80,14 +81,14 @@ class Scene:
         if (column, row) not in self.drawn:
             rng = self.world.rng("patch", self.slide, column, row)
             x, y = (int((place + 1.5) * SQUARE) for place in (column, row))
-            local = np.array([float(lattice.window(x, y, 1)[0, 0]) for lattice in self.fields])
+            local = np.array([float(deviation.window(x, y, 1)[0, 0]) for deviation in self.fields])
             programmes = self.programmes + FIELD_SPREAD * local + PATCH_SPREAD * rng.standard_normal(len(PROGRAMMES))
             self.drawn[column, row] = scatter(rng, programmes, self.habits).moved(column * SQUARE, row * SQUARE)
         return self.drawn[column, row]
 
     def ground(self, column: int, row: int) -> Ground:
         x, y = column * SQUARE + SQUARE - MARGIN, row * SQUARE + SQUARE - MARGIN
-        coarse, middle, fine, along = (lattice.window(x, y, SIDE) for lattice in self.noise)
+        coarse, middle, fine, along = (noise.window(x, y, SIDE) for noise in self.noise)
         necrosis = painter.necrotic(coarse, float(self.programmes[3]) + FIELD_SPREAD * self.fields[3].window(x, y, SIDE))
         across, down = (np.arange(SIDE) + (place * SQUARE - MARGIN) for place in (column, row))
         tissue = self.tissue(across, down[:, None]).astype(np.float32)
@@ -115,8 +116,8 @@ def make_scene(world: World, slide: str) -> Scene:
     programmes = 0.4 * world.programmes[person] + NORMAL_TISSUE if row["normal"] else world.programmes[person]
     programmes = programmes + SLIDE_SPREAD * rng.standard_normal(len(PROGRAMMES))
     width, height, fragments = layout(rng)
-    fields = tuple(painter.lattice(rng, width + 2 * SQUARE, height + 2 * SQUARE, FIELD_PERIOD) for _ in PROGRAMMES)
-    noise = tuple(painter.lattice(rng, width + 2 * SQUARE, height + 2 * SQUARE, period) for period in (48, 24, 6, 96))
+    fields = tuple(lattice(rng, width + 2 * SQUARE, height + 2 * SQUARE, FIELD_PERIOD) for _ in PROGRAMMES)
+    noise = tuple(lattice(rng, width + 2 * SQUARE, height + 2 * SQUARE, period) for period in (48, 24, 6, 96))
     stain = painter.slide_stain(rng, hospital)
     return Scene(world, slide, width, height, fragments, stain, programmes, world.habits[person], fields, noise, rng.uniform(0, np.pi))
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pathfm.demo import painter
-from pathfm.demo.painter import EOSIN, HAEMATOXYLIN, LYMPHOCYTE, SQUARE, Stain, lattice, paint_tile, scatter
+from pathfm.demo.noise import lattice
+from pathfm.demo.painter import EOSIN, HAEMATOXYLIN, LYMPHOCYTE, SQUARE, Stain, paint_tile, scatter
 from pathfm.demo.world import PROGRAMMES
 
 STAIN = Stain(HAEMATOXYLIN, EOSIN, np.full(3, 240.0), blur=0.6)
