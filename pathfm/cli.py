@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 
 from pathfm import __version__, commands
-from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError, StoppedEarly
+from pathfm.errors import guarded
 
 DESCRIPTION = "Enhance pathology foundation models with transcriptomics, and show whether it helped."
 
@@ -32,21 +32,6 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.rest = rest
     return guarded(lambda: module.run(arguments), f"pathfm {arguments.command}")
-
-
-def guarded(work, name: str) -> int:
-    """Runs `work` and turns what a user can mend into one sentence and an exit code."""
-    try:
-        return work()
-    except InputError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return WRONG_INPUT
-    except StoppedEarly as stop:
-        print(f"{name}: {stop}", file=sys.stderr)
-        return STOPPED_EARLY
-    except KeyboardInterrupt:
-        print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
-        return STOPPED_EARLY
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pathfm.cli import guarded
-from pathfm.errors import DONE, InputError
+from pathfm.errors import DONE, InputError, guarded
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
 
 import os
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ import jax.numpy as jnp
 from pathfm.configuration import to_json
 from pathfm.errors import InputError, StoppedEarly
 from pathfm.files import replacing
-from pathfm.input import augment
+from pathfm.input.augment import augmented, patient_keys
 from pathfm.input.bags import Bags, batches, name_bad_records, validation_batches
 from pathfm.input.paired import TrainingData, open_training_data
 from pathfm.input.schedule import Schedule, steps_of
 from pathfm.models import zoo
+from pathfm.models.images import normalised
 from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
 from pathfm.objectives.objective import Objective
@@ -53,18 +54,17 @@ def run(config: TrainConfig, workdir: Path) -> None:
     mesh = make_mesh(config.mesh)
     slots = local_slots(mesh, config.batch)
     base = open_weights(config.init) if config.init else None
-    tower = image_tower(config, base)
     with_expression = config.objective.name != "views"
     data = open_training_data(config.cohort, config.fold, config.panel if with_expression else None, config.pairing, config.seed)
     refuse_leaks(base, data, config)
+    tower = image_tower(config, base, data.train.tile)
 
     schedule = Schedule(len(data.train.patients), config.batch, config.seed)
     steps = steps_of(config.train_for, schedule.steps_per_epoch, config.batch)
-    in_steps = [
-        steps_of(text, schedule.steps_per_epoch, config.batch, steps)
-        for text in (config.optimizer.warmup, config.evaluate_every, config.log_every)
-    ]
-    warmup, evaluate_every, log_every = in_steps
+    warmup, evaluate_every, log_every = (
+        steps_of(duration, schedule.steps_per_epoch, config.batch, steps)
+        for duration in (config.optimizer.warmup, config.evaluate_every, config.log_every)
+    )
 
     genes = len(data.panel.genes) if data.panel else 0
     objective = make_objective(config.objective, tower.spec, config.pooling, genes, compute_type(config), config.remat)
@@ -96,10 +96,9 @@ def run(config: TrainConfig, workdir: Path) -> None:
     stream = batches(
         Bags(data.train, schedule, config.tiles, steps, slots, data.expression), len(slots), step, config.threads, config.workers
     )
-    writer = MetricWriter(workdir, step, active=jax.process_index() == 0)
     clock = Clock(config.batch, objective.flops(config.batch, config.tiles))
     bad, unlogged = set(), None
-    with Interruption() as interruption:
+    with Interruption() as interruption, MetricWriter(workdir, step, active=jax.process_index() == 0) as writer:
         while True:
             stop = interruption.requested(step)
             if step % evaluate_every == 0 or step == steps or stop:
@@ -117,12 +116,11 @@ def run(config: TrainConfig, workdir: Path) -> None:
             state, metrics = train_step(state, on_devices(batched, batch))
             step += 1
             if unlogged is not None:
-                log(*unlogged, writer, clock, steps)
-            unlogged = (step, metrics) if step % log_every == 0 or step == steps else None
+                log(*unlogged, writer, steps)
+            unlogged = (step, metrics, clock.lap()) if step % log_every == 0 or step == steps else None
         if unlogged is not None:
-            log(*unlogged, writer, clock, steps)
+            log(*unlogged, writer, steps)
     checkpoints.finish()
-    writer.close()
 
     chosen = (checkpoints.best() if config.select == "best" else None) or steps
     params = state.params if chosen == steps else checkpoints.restore(chosen, state_shapes, shardings).params
@@ -159,15 +157,15 @@ def keep_config(config: TrainConfig, workdir: Path) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def image_tower(config: TrainConfig, base: Weights | None) -> Tower:
-    """The tower of the weights to start from, or the one that `model` names in the zoo."""
+def image_tower(config: TrainConfig, base: Weights | None, tile: int) -> Tower:
+    """The tower of the weights to start from, or from scratch the one that `model` names in the zoo, made for the cohort's tiles."""
     if base is not None:
         normalisation = base.card["normalisation"]
-        return Tower(ViTSpec.from_dict(base.card["architecture"]), tuple(normalisation["mean"]), tuple(normalisation["std"]))
+        return Tower(base.spec, tuple(normalisation["mean"]), tuple(normalisation["std"]))
     if not config.model:
         raise InputError("give --config.init=DIR (a run or imported weights), or --config.model=NAME to train from scratch")
     known = zoo.known(config.model)
-    return Tower(known.spec, known.mean, known.std)
+    return Tower(replace(known.spec, image_size=tile), known.mean, known.std)
 
 
 def compute_type(config: TrainConfig) -> jnp.dtype:
@@ -191,9 +189,9 @@ def preparation(objective: Objective, config: TrainConfig, tower: Tower):
     def prepare(batch: dict[str, jax.Array], key: jax.Array, train: bool) -> dict[str, jax.Array]:
         def view(number: int) -> jax.Array:
             if not train and objective.views == 1:
-                return augment.normalised(batch["tiles"], tower.mean, tower.std)
-            keys = augment.patient_keys(jax.random.fold_in(key, number), batch["patient"])
-            return augment.augmented(batch["tiles"], keys, config.augment, tower.mean, tower.std)
+                return normalised(batch["tiles"], tower.mean, tower.std)
+            keys = patient_keys(jax.random.fold_in(key, number), batch["patient"])
+            return augmented(batch["tiles"], keys, config.augment, tower.mean, tower.std)
 
         return {**batch, "images": jnp.stack([view(number) for number in range(objective.views)])}
 
@@ -220,8 +218,8 @@ def evaluated(evaluate_step, params: Any, data: TrainingData, config: TrainConfi
     return {name: value / patients for name, value in sums.items()}
 
 
-def log(step: int, metrics: dict[str, jax.Array], writer: MetricWriter, clock: Clock, steps: int) -> None:
-    values = {name: float(value) for name, value in metrics.items()} | clock.lap()
+def log(step: int, metrics: dict[str, jax.Array], speed: dict[str, float], writer: MetricWriter, steps: int) -> None:
+    values = {name: float(value) for name, value in metrics.items()} | speed
     writer.write(step, values)
     show(step, steps, {name: values[name] for name in ("loss", "examples_per_second", "data_wait_share")})
 

@@ -1,8 +1,18 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests; eight virtual devices, strict promotion of types and ranks."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+# Tests compile many small programs and run each a few times: compile them quickly, and once.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

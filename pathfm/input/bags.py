@@ -1,5 +1,6 @@
 """Tile records → bags: for each slot of each step one patient, its tiles and its expression. No jax here."""
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathfm.errors import InputError
 from pathfm.input.schedule import Schedule, generator
 from pathfm.progress import say
 from pathfm.slides.records import TileRecords, decode_tile
+
+OPEN_FILES = 256
 
 
 @dataclass(frozen=True)
@@ -67,21 +70,27 @@ def index_tiles(folder: CohortFolder, slides: pd.DataFrame, patients: Sequence[s
 
 
 class OpenRecords:
-    """The record files of an index, each opened when first read, and again in every process that reads."""
+    """The record files of an index: opened when first read, again in every process that reads, and the least used closed."""
 
     def __init__(self, index: TileIndex):
         self._index = index
-        self._open: dict[int, TileRecords] = {}
+        self._open = _opened()
 
     def __getstate__(self):
-        return {"_index": self._index, "_open": {}}
+        return {"_index": self._index}
+
+    def __setstate__(self, state):
+        self.__init__(state["_index"])
 
     def image(self, position: int) -> np.ndarray:
         """The tile at a position of the index, uint8 [tile, tile, 3]; ValueError when the record does not decode."""
-        number = int(self._index.slide_of[position])
-        if number not in self._open:
-            self._open[number] = TileRecords(self._index.folder, self._index.slides[number])
-        return decode_tile(self._open[number][int(self._index.record_of[position])], self._index.tile)
+        slide = self._index.slides[self._index.slide_of[position]]
+        records = self._open(self._index.folder.records(slide))
+        return decode_tile(records[int(self._index.record_of[position])], self._index.tile)
+
+
+def _opened():
+    return functools.lru_cache(maxsize=OPEN_FILES)(TileRecords)
 
 
 class Bags:

@@ -79,7 +79,9 @@ def read_expression(folder: CohortFolder) -> anndata.AnnData:
         raise InputError(f"{folder.expression} cannot be read as AnnData: {error}") from error
 
 
-def _expression(folder: CohortFolder, pairs: pd.DataFrame, roles: dict[str, list[str]], choice: str) -> tuple[Panel, np.ndarray, np.ndarray]:
+def _expression(
+    folder: CohortFolder, pairs: pd.DataFrame, roles: dict[str, list[str]], choice: str
+) -> tuple[Panel, np.ndarray, np.ndarray]:
     """The panel, and the scaled expression of training and of validation patients."""
     profiles = one_row_per_patient(read_expression(folder), pairs)
     project = pairs.drop_duplicates("patient").set_index("patient")["project"]

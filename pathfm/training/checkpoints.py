@@ -19,7 +19,12 @@ class Checkpoints:
         )
         self._manager = ocp.CheckpointManager(
             Path(folder).absolute(),
-            options=ocp.CheckpointManagerOptions(preservation_policy=keep, cleanup_tmp_directories=True),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=keep,
+                best_fn=lambda metrics: metrics["validation_loss"],  # has Orbax keep the metrics beside the state
+                best_mode="min",
+                cleanup_tmp_directories=True,
+            ),
         )
 
     def latest(self) -> int | None:

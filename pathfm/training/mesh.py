@@ -1,5 +1,6 @@
 """The mesh of devices, and where parameters and batches lie on it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,16 +13,16 @@ from pathfm.training.config import MeshConfig
 SMALLEST_SHARDED = 2**16  # elements; a smaller parameter is copied to every device
 
 
-def make_mesh(config: MeshConfig) -> jax.sharding.Mesh:
-    """The mesh with the axes `data` and `fsdp` over all devices of all processes."""
-    devices = jax.device_count()
+def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
+    """The mesh with the axes `data` and `fsdp` over the devices given, or all devices of all processes."""
+    devices = list(devices or jax.devices())
     sizes = [config.data, config.fsdp]
     if sizes.count(-1) == 1:
         known = sizes[1 - sizes.index(-1)]
-        sizes[sizes.index(-1)] = devices // known if known > 0 else 0
-    if min(sizes) < 1 or sizes[0] * sizes[1] != devices:
-        raise InputError(f"a mesh of data={config.data} and fsdp={config.fsdp} does not fit {devices} devices")
-    return jax.make_mesh(tuple(sizes), ("data", "fsdp"), axis_types=(AxisType.Auto, AxisType.Auto))
+        sizes[sizes.index(-1)] = len(devices) // known if known > 0 else 0
+    if min(sizes) < 1 or sizes[0] * sizes[1] != len(devices):
+        raise InputError(f"a mesh of data={config.data} and fsdp={config.fsdp} does not fit {len(devices)} devices")
+    return jax.make_mesh(tuple(sizes), ("data", "fsdp"), axis_types=(AxisType.Auto, AxisType.Auto), devices=devices)
 
 
 def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:

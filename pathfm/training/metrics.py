@@ -41,6 +41,14 @@ class MetricWriter:
         self._file = path.open("a", encoding="utf-8")
         self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=start + 1 if start else None)
 
+    def __enter__(self) -> "MetricWriter":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._active:
+            self._file.close()
+            self._events.close()
+
     def write(self, step: int, values: Mapping[str, float]) -> None:
         if not self._active:
             return
@@ -50,11 +58,6 @@ class MetricWriter:
         self._file.flush()
         for name, value in numbers.items():
             self._events.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        if self._active:
-            self._file.close()
-            self._events.close()
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,27 +10,30 @@ import optax
 from pathfm.training.config import OptimizerConfig
 from pathfm.training.rules import matched, names, parsed
 
-NOT_DECAYED = re.compile(r".*(bias|scale|logit_scale|class_token|registers|position.*|gamma)")
+UNRULED = -1.0
+NOT_DECAYED = re.compile(r".*(bias|scale|class_token|registers|position)")
 BLOCK = re.compile(r"image/blocks_(\d+)/.*")
-BEFORE_BLOCKS = re.compile(r"image/(patch.*|class_token|registers|position.*)")
+BEFORE_BLOCKS = re.compile(r"image/(patch_embedding/.*|class_token|registers|position)")
 
 
 def make_optimizer(config: OptimizerConfig, params: Any, steps: int, warmup: int) -> optax.GradientTransformation:
     """Clipped AdamW with linear warm-up and cosine decay to zero, for the parameters whose names and shapes are given."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(steps, warmup + 1))
-    factors = learning_rate_factors(config, params)
     frozen = matched(params, [(pattern, True) for pattern in config.freeze], False)
     trained = optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.scale_by_adam(b2=config.b2),
-        optax.add_decayed_weights(
-            config.weight_decay, mask=lambda tree: jax.tree.map(lambda name: not NOT_DECAYED.fullmatch(name), names(tree))
-        ),
+        optax.add_decayed_weights(config.weight_decay, mask=is_decayed),
         optax.scale_by_learning_rate(schedule),
-        _multiplied(factors),
+        _multiplied(learning_rate_factors(config, params)),
     )
     labels = jax.tree.map(lambda is_frozen: "frozen" if is_frozen else "trained", frozen)
     return optax.multi_transform({"trained": trained, "frozen": optax.set_to_zero()}, labels)
+
+
+def is_decayed(params: Any) -> Any:
+    """Whether weight decay applies: to kernels alone."""
+    return jax.tree.map(lambda name: not NOT_DECAYED.fullmatch(name), names(params))
 
 
 def learning_rate_factors(config: OptimizerConfig, params: Any) -> Any:
@@ -46,18 +49,18 @@ def learning_rate_factors(config: OptimizerConfig, params: Any) -> Any:
             return config.layer_decay ** (blocks - 1 - int(match.group(1)))
         return config.layer_decay**blocks if BEFORE_BLOCKS.fullmatch(name) else 1.0
 
-    ruled = matched(params, parsed(config.multipliers), None) if config.multipliers else jax.tree.map(lambda _: -1.0, params)
-    return jax.tree.map(
-        lambda name, rule: of_depth(name) if rule is None or rule < 0 else rule, names(params), ruled, is_leaf=lambda leaf: leaf is None
-    )
+    ruled = matched(params, parsed(config.multipliers), UNRULED)
+    return jax.tree.map(lambda name, factor: of_depth(name) if factor == UNRULED else factor, names(params), ruled)
 
 
 def _multiplied(factors: Any) -> optax.GradientTransformation:
-    """Each update times its constant factor; masked leaves pass by."""
+    """Each update times its constant factor; the masked leaves of frozen parameters pass by."""
+
+    def is_masked(leaf: Any) -> bool:
+        return isinstance(leaf, optax.MaskedNode)
 
     def update(updates, state, params=None):
         del params
-        is_masked = lambda leaf: isinstance(leaf, optax.MaskedNode)
         scaled = jax.tree.map(lambda u, f: u if is_masked(u) else u * jnp.asarray(f, u.dtype), updates, factors, is_leaf=is_masked)
         return scaled, state
 

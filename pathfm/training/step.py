@@ -37,9 +37,10 @@ def make_train_step(objective: Objective, prepare: Prepare, optimizer: optax.Gra
             return objective.loss(params, ready, jax.random.fold_in(key, 1), train=True)
 
         (value, metrics), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
+        with jax.numpy_dtype_promotion("standard"):  # optax counts in integers and multiplies with floats
+            updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": value, "gradient_norm": optax.global_norm(gradients), **metrics}
+        metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradients), **metrics}
         return State(state.step + 1, params, optimizer_state), metrics
 
     return step

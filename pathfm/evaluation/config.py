@@ -1,0 +1,34 @@
+"""What an evaluation can be told."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class BenchmarksConfig:
+    """Folders of public benchmarks as their publishers lay them out; empty: left out."""
+
+    mhist: str = ""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """One evaluation of one checkpoint on one fold."""
+
+    checkpoint: str  # a finished run or a folder of imported weights
+    cohort: str
+    benchmarks: BenchmarksConfig = field(default_factory=BenchmarksConfig)
+    panel: str = ""  # the run whose gene panel is predicted; empty: the checkpoint's own
+    fold: int = -1  # -1: the fold that the checkpoint was trained on, or 0
+    tasks: tuple[str, ...] = ()  # empty: all whose data are there
+    class_weight: str = "balanced"  # or "none"
+    seed: int = 0
+    tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all
+    batch: int = 256  # tiles
+    permutations: int = 1000  # for the number of genes predicted better than chance
+    cache: str = ""  # folder of features; empty: `features/` of the run folder
+    allow_seen_patients: bool = False  # score patients that the encoder was trained on; the report says so
+    smoke: bool = False  # marks scores that mean nothing
+
+    def __post_init__(self):
+        if self.class_weight not in ("balanced", "none"):
+            raise ValueError(f"class_weight is {self.class_weight!r}; known are balanced, none")

@@ -1,0 +1,81 @@
+"""InfoNCE against the formula of CLIP in float64, with padding, on one device and on eight."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from pathfm.objectives.losses import effective_rank, huber, info_nce, normalised
+
+
+def clip_loss(image, text, scale):
+    """open_clip's ClipLoss in NumPy float64: the mean of the cross-entropies of both directions, and its gradients."""
+    logits = scale * image @ text.T
+    rows = np.exp(logits - logits.max(1, keepdims=True))
+    rows /= rows.sum(1, keepdims=True)
+    columns = np.exp(logits - logits.max(0, keepdims=True))
+    columns /= columns.sum(0, keepdims=True)
+    n = len(image)
+    loss = -0.5 * np.mean(np.log(np.diag(rows))) - 0.5 * np.mean(np.log(np.diag(columns)))
+    wrt_logits = 0.5 * (rows + columns - 2.0 * np.eye(n)) / n
+    return loss, scale * wrt_logits @ text, scale * wrt_logits.T @ image, np.sum(wrt_logits * (image @ text.T))
+
+
+def unit_rows(rng, n, width):
+    rows = rng.normal(size=(n, width))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+@pytest.mark.parametrize("padding", [0, 3])
+def test_equals_the_formula_of_clip_with_its_gradients(devices, padding):
+    if jax.device_count() < devices:
+        pytest.skip("needs eight devices")
+    rng = np.random.default_rng(0)
+    real = 32 - padding
+    image, text, scale = unit_rows(rng, 32, 24), unit_rows(rng, 32, 24), 1 / 0.07
+    identity = np.where(np.arange(32) < real, np.arange(32), -1)
+    mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    sharded = NamedSharding(mesh, PartitionSpec("data"))
+    arguments = [jax.device_put(jnp.asarray(x, jnp.float32), sharded) for x in (image, text)] + [jnp.float32(scale)]
+    function = jax.jit(jax.value_and_grad(lambda a, b, s: info_nce(a, b, s, jnp.asarray(identity)), argnums=(0, 1, 2)))
+    loss, gradients = function(*arguments)
+    expected, *expected_gradients = clip_loss(image[:real], text[:real], scale)
+    assert abs(float(loss) - expected) < 1e-6 * max(1.0, expected)
+    for gradient, wanted in zip(gradients, expected_gradients, strict=True):
+        gradient = np.asarray(gradient)
+        if gradient.ndim:
+            assert not gradient[real:].any()
+            gradient = gradient[:real]
+        assert np.linalg.norm(gradient - wanted) <= 1e-5 * np.linalg.norm(wanted)
+
+
+def test_rows_of_one_patient_are_not_each_others_negatives():
+    rng = np.random.default_rng(1)
+    image, text = unit_rows(rng, 6, 8), unit_rows(rng, 6, 8)
+    twice = info_nce(jnp.asarray(image, jnp.float32), jnp.asarray(text, jnp.float32), jnp.float32(5.0), jnp.asarray([0, 1, 2, 3, 4, 4]))
+    logits = 5.0 * image @ text.T
+    logits[4, 5] = logits[5, 4] = -np.inf
+    by_row = np.log(np.exp(logits).sum(1)) - np.diag(logits)
+    by_column = np.log(np.exp(logits).sum(0)) - np.diag(logits)
+    assert abs(float(twice) - 0.5 * np.mean(by_row + by_column)) < 1e-6
+
+
+def test_huber_is_scipys_over_columns():
+    from scipy.special import huber as scipy_huber
+
+    rng = np.random.default_rng(2)
+    prediction, truth = rng.normal(size=(2, 5, 7))
+    expected = scipy_huber(0.8, prediction - truth).mean(axis=1)
+    np.testing.assert_allclose(huber(jnp.asarray(prediction, jnp.float32), jnp.asarray(truth, jnp.float32), 0.8), expected, rtol=1e-5)
+
+
+def test_effective_rank_counts_equal_directions():
+    axes = jnp.concatenate([jnp.eye(4), -jnp.eye(4)])
+    assert abs(float(effective_rank(axes, jnp.ones(8, bool))) - 4.0) < 1e-3
+
+
+def test_a_zero_row_has_a_finite_gradient():
+    gradient = jax.grad(lambda x: normalised(x).sum())(jnp.zeros((2, 3)))
+    assert np.isfinite(np.asarray(gradient)).all()

@@ -1,0 +1,59 @@
+"""AdamW by rules, against optax's own and timm's layer decay."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pathfm.training.config import OptimizerConfig
+from pathfm.training.optimizer import learning_rate_factors, make_optimizer
+
+
+def tower(blocks=3):
+    rng = np.random.default_rng(0)
+    image = {f"blocks_{i}": {"kernel": rng.normal(size=(4, 4)), "bias": rng.normal(size=(4,))} for i in range(blocks)}
+    image |= {"patch_embedding": {"kernel": rng.normal(size=(4, 4))}, "class_token": rng.normal(size=(1, 1, 4)), "norm": {"scale": np.ones(4)}}
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), {"image": image, "head": {"kernel": rng.normal(size=(4, 2))}})
+
+
+def steps_of(optimizer, params, count=4):
+    state = optimizer.init(params)
+    for step in range(count):
+        gradients = jax.tree.map(lambda p, s=step: jnp.sin(3.0 * p + s), params)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = optimizer.update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+def test_equals_optax_adamw_with_its_schedule_and_mask():
+    params = tower()
+    config = OptimizerConfig(learning_rate=0.01, weight_decay=0.1, clip_norm=0.5)
+    ours = steps_of(make_optimizer(config, params, steps=20, warmup=2), params)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, 0.01, 2, 20)
+    mask = jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
+    theirs = steps_of(optax.chain(optax.clip_by_global_norm(0.5), optax.adamw(schedule, weight_decay=0.1, mask=mask)), params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7), ours, theirs)
+
+
+def test_layer_decay_is_timms():
+    factors = learning_rate_factors(OptimizerConfig(layer_decay=0.5), tower(blocks=3))
+    assert [factors["image"][f"blocks_{i}"]["kernel"] for i in range(3)] == [0.25, 0.5, 1.0]
+    assert factors["image"]["patch_embedding"]["kernel"] == factors["image"]["class_token"] == 0.125
+    assert factors["image"]["norm"]["scale"] == factors["head"]["kernel"] == 1.0
+
+
+def test_a_rule_of_the_user_comes_before_layer_decay():
+    factors = learning_rate_factors(OptimizerConfig(layer_decay=0.5, multipliers=("image/blocks_0/.*=0.01",)), tower())
+    assert factors["image"]["blocks_0"]["kernel"] == 0.01
+    assert factors["image"]["blocks_1"]["kernel"] == 0.5
+
+
+def test_frozen_parameters_stay_and_hold_no_state():
+    params = tower()
+    frozen = make_optimizer(OptimizerConfig(learning_rate=0.1, freeze=("image/.*",)), params, 10, 1)
+    after = steps_of(frozen, params)
+    jax.tree.map(np.testing.assert_array_equal, after["image"], params["image"])
+    assert not np.array_equal(after["head"]["kernel"], params["head"]["kernel"])
+    held = sum(leaf.size for leaf in jax.tree.leaves(frozen.init(params)))
+    assert held < 2 * params["head"]["kernel"].size + 8
