@@ -9,6 +9,7 @@ SLIDE = re.compile(r"^TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}-\d{2}[A-Z]-\d{2}-([A-Z]{2})[A
 
 
 def is_tcga(barcode: str) -> bool:
+    """Whether it begins with the twelve characters of a TCGA case."""
     return PATIENT.match(barcode) is not None
 
 
@@ -34,10 +35,12 @@ def sample_type(barcode: str) -> str | None:
 
 
 def is_tumour(type_code: str) -> bool:
+    """Whether a sample type of two digits is one of tumour tissue."""
     return "01" <= type_code <= "09"
 
 
 def vial(barcode: str) -> str | None:
+    """The letter after the sample type, A for the first vial; None where the barcode has none."""
     match = SAMPLE.match(barcode)
     return (match.group(2) or None) if match else None
 

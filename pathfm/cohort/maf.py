@@ -38,6 +38,7 @@ class Calls:
     unused: Counter = field(default_factory=Counter)
 
     def status(self, patient: str) -> str | None:
+        """The words "mutant" or "wild type", or None when not sequenced or with only filtered calls."""
         if patient in self.mutant:
             return "mutant"
         return "wild type" if patient in self.sequenced and patient not in self.filtered else None

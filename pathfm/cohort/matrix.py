@@ -157,6 +157,7 @@ class MatrixWriter:
         return array
 
     def append(self, sample: Sample) -> None:
+        """Writes the next row; OSError when the disk is full or refuses."""
         self.log_tpm[self.samples], self.counts[self.samples] = sample.log_tpm, sample.counts
         self.samples += 1
         if self.bytes.failure:

@@ -88,6 +88,7 @@ class Panel:
         return np.clip(scaled, -self.clip, self.clip, out=scaled)
 
     def write(self, path: str | os.PathLike) -> None:
+        """Parquet with gene, symbol, mean and sd (log2 TPM+1); clip and hash in its metadata. InputError when the disk refuses."""
         table = pd.DataFrame({"gene": self.genes, "symbol": self.symbols, "mean": self.mean, "sd": self.sd})
         write_parquet(table, path, {"clip": repr(self.clip), "hash": self.hash})
 

@@ -54,6 +54,7 @@ class Grid:
     side: float
 
     def corner(self, row: int, column: int) -> tuple[int, int]:
+        """x, y of a tile's top left corner in level-0 pixels."""
         return round(column * self.side), round(row * self.side)
 
 
