@@ -1,0 +1,168 @@
+"""Training as a user runs it: every shipped config, a kill at a random step, a stop on request, the null control, leaks."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pathfm.configuration import from_dict, load
+from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError
+from pathfm.input.paired import open_training_data
+from pathfm.models.vit import by_name
+from pathfm.train import run
+from pathfm.training.config import TrainConfig
+from pathfm.weights.folder import open_weights
+from tests.small_cohort import make_small_cohort
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    return make_small_cohort(tmp_path_factory.mktemp("cohort"), patients=48).root
+
+
+@pytest.fixture(scope="module")
+def base(cohort, tmp_path_factory):
+    """The config of the demo's base, shrunk and run for two steps."""
+    workdir = tmp_path_factory.mktemp("runs") / "base"
+    run(shrunk("views", cohort, model="demo"), workdir)
+    return workdir
+
+
+def shrunk(name, cohort, **changes):
+    values = load(str(CONFIGS / f"{name}.py")) | {"cohort": str(cohort), "batch": 8, "train_for": "2 steps", "panel": "protein_coding"}
+    return from_dict(TrainConfig, values | changes)
+
+
+def arguments(name, cohort, workdir, *settings):
+    config = ["--config", str(CONFIGS / f"{name}.py"), f"--config.cohort={cohort}", "--workdir", str(workdir)]
+    return [sys.executable, "-m", "pathfm.train", *config, *settings]
+
+
+def one_device():
+    return os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
+
+
+def parameters(workdir):
+    return by_name(open_weights(workdir).params)
+
+
+@pytest.mark.parametrize("name", ["contrastive", "direct"])
+def test_a_shipped_config_trains_from_the_base_and_says_what_it_did(name, cohort, base, tmp_path):
+    run(shrunk(name, cohort, init=str(base)), tmp_path / name)
+    weights, start = open_weights(tmp_path / name), open_weights(base)
+    assert weights.card["base"]["weight_hash"] == start.card["weight_hash"] != weights.card["weight_hash"]
+    assert weights.card["genes"] == len(weights.panel.genes) > 0
+    assert weights.patients == start.patients
+    assert not [patient for patient in weights.patients if patient in (tmp_path / name / "weights" / "card.json").read_text()]
+    lines = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+    assert {line["step"] for line in lines} == {0, 1, 2}
+    assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
+    assert list((tmp_path / name / "tensorboard").iterdir())
+
+
+def test_a_run_killed_at_any_moment_ends_with_the_same_bits(cohort, base, tmp_path):
+    settings = [f"--config.init={base}", "--config.batch=8", "--config.panel=protein_coding", "--config.train_for=16 steps"]
+    settings += ["--config.evaluate_every=2 steps", "--config.select=last"]
+    whole = subprocess.run(
+        arguments("contrastive", cohort, tmp_path / "whole", *settings), env=one_device(), capture_output=True, text=True, check=False
+    )
+    assert whole.returncode == 0, whole.stderr
+    command = arguments("contrastive", cohort, tmp_path / "killed", *settings)
+    for wanted in sorted(random.Random(time.time_ns()).sample(range(1, 16), 2)):
+        process = subprocess.Popen(command, env=one_device(), stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if line.startswith("step ") and int(line.split()[1].split("/")[0]) >= wanted:
+                break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    last = subprocess.run(command, env=one_device(), capture_output=True, text=True, check=False)
+    assert last.returncode == 0, last.stderr
+    assert "going on from step" in last.stderr
+    expected, found = parameters(tmp_path / "whole"), parameters(tmp_path / "killed")
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        assert values.tobytes() == found[name].tobytes(), name
+    steps = [json.loads(line)["step"] for line in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+    whole_lines = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    killed_lines = [json.loads(line) for line in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()]
+    losses = [[(line["step"], line["loss"]) for line in lines if "loss" in line] for lines in (whole_lines, killed_lines)]
+    assert losses[0] == losses[1]
+
+
+def test_a_run_stops_on_request_with_code_75_and_leaves_a_checkpoint(cohort, base, tmp_path):
+    settings = [f"--config.init={base}", "--config.batch=8", "--config.panel=protein_coding", "--config.train_for=100000 steps"]
+    settings += ["--config.evaluate_every=100000 steps", "--config.log_every=1 steps"]
+    process = subprocess.Popen(arguments("direct", cohort, tmp_path, *settings), env=one_device(), stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("step 2/"):
+            break
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate()[1]
+    assert process.returncode == STOPPED_EARLY
+    assert "run the same command again to go on" in rest
+    assert [path for path in (tmp_path / "checkpoints").iterdir() if path.name.isdecimal() and int(path.name) >= 2]
+    with pytest.raises(InputError, match="not finished"):
+        open_weights(tmp_path)
+
+
+def test_permuted_pairing_moves_expression_among_training_patients_only(cohort):
+    true = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0)
+    permuted = open_training_data(str(cohort), 0, "protein_coding", "permuted", seed=0)
+    in_site = open_training_data(str(cohort), 0, "protein_coding", "permuted_in_site", seed=0)
+    np.testing.assert_array_equal(true.validation_expression, permuted.validation_expression)
+    for null in (permuted, in_site):
+        assert not (true.expression == null.expression).all(axis=1).any()
+        np.testing.assert_array_equal(np.sort(true.expression, axis=0), np.sort(null.expression, axis=0))
+    site = [patient[5:7] for patient in true.train.patients]
+    giver = [int(np.flatnonzero((true.expression == row).all(axis=1))[0]) for row in in_site.expression]
+    assert [site[number] for number in giver] == site
+    assert true.panel.hash == permuted.panel.hash
+
+
+def test_the_panel_is_fitted_on_training_patients_alone(cohort):
+    data = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0)
+    np.testing.assert_allclose(data.expression.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(data.expression.std(axis=0), 1.0, atol=1e-2)
+    assert np.abs(data.validation_expression.mean(axis=0)).max() > 0.01
+
+
+def test_weights_that_have_seen_test_patients_are_no_start(cohort, base, tmp_path):
+    patients = base / "weights" / "patients.json"
+    kept = patients.read_text()
+    held_out = sorted(open_training_data(str(cohort), 0, None, "true", 0).held_out)
+    patients.write_text(json.dumps([*json.loads(kept), held_out[0]]))
+    try:
+        with pytest.raises(InputError, match="were trained on 1 patient"):
+            run(shrunk("direct", cohort, init=str(base)), tmp_path / "leak")
+    finally:
+        patients.write_text(kept)
+
+
+def test_too_many_broken_records_stop_the_run(tmp_path, base):
+    from pathfm.slides.records import write_records
+
+    folder = make_small_cohort(tmp_path / "cohort", patients=48)
+    for path in sorted((folder.root / "tiles").glob("*.array_record")):
+        write_records(path, [b"not a picture"] * 6)
+    process = subprocess.run(
+        arguments("views", folder.root, tmp_path / "run", "--config.model=demo", "--config.batch=8", "--config.train_for=2 steps"),
+        env=one_device(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == WRONG_INPUT
+    assert "do not decode" in process.stderr and "--config.max_bad" in process.stderr
+    assert "Traceback" not in process.stderr

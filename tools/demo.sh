@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# The whole way on the planted demo cohort, by the same commands that a user runs. Stopped and started again, it goes on.
+set -euo pipefail
+
+out=${1:-runs/demo}
+patients=${2:-160}
+world=$out/world
+cohort=$out/cohort
+started=$SECONDS
+number=0
+total=13
+
+step() {
+  number=$((number + 1))
+  echo "[$number/$total, $((SECONDS - started)) s] $*" >&2
+  "$@"
+}
+
+# Sized for two CPU cores: a small tower, few steps. configs/ holds the settings for real cohorts.
+short=(--config.batch=64 --config.evaluate_every="10 %" --config.log_every="10 %")
+tuned=("${short[@]}" --config.init="$out/base" --config.tiles=1 --config.panel="gmt:$world/programmes.gmt" --config.train_for="240 steps"
+  --config.optimizer.layer_decay=1.0 --config.optimizer.learning_rate=5e-4)
+
+step pathfm demo --out "$world" --patients "$patients" --seed 0
+step pathfm tile "$world/slides" --cohort "$cohort" --tile 96
+step pathfm expression "$world/rna" --sheet "$world/metadata.json" --cohort "$cohort"
+step pathfm labels --clinical "$world/clinical.tsv" --maf "$world/mutations.maf" --cohort "$cohort"
+step pathfm cohort --cohort "$cohort" --fractions 0.5,0.15,0.35
+
+step python -m pathfm.train --config configs/views.py --config.cohort="$cohort" --config.model=demo "${short[@]}" \
+  --config.train_for="200 steps" --workdir "$out/base"
+step python -m pathfm.train --config configs/direct.py --config.cohort="$cohort" "${tuned[@]}" --workdir "$out/direct"
+step python -m pathfm.train --config configs/contrastive.py --config.cohort="$cohort" "${tuned[@]}" \
+  --config.objective.projection=64 --config.objective.hidden=128 --workdir "$out/contrastive"
+
+evaluation=(--config configs/evaluate.py --config.cohort="$cohort" --config.benchmarks.mhist="$world/mhist")
+step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/base" --config.panel="$out/direct" --workdir "$out/evaluate-base"
+step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/direct" --workdir "$out/evaluate-direct"
+step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/contrastive" --workdir "$out/evaluate-contrastive"
+
+step pathfm report "$out"/evaluate-{base,direct,contrastive} --out "$out"
+step pathfm export --checkpoint "$out/contrastive" --out "$out/contrastive.safetensors"
+echo "[done, $((SECONDS - started)) s] $out/report.html and $out/table.md" >&2
