@@ -1,0 +1,127 @@
+"""The expression probe: ridge regression from frozen features to a gene panel, scored per gene and held against simple baselines."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pathfm.errors import InputError
+from pathfm.evaluation import expression
+from pathfm.evaluation.held_out import PARTS, held_out_parts, roles_in_part, seed_of
+from pathfm.evaluation.probe import FITS, SCORE_COLUMNS, Who, edges_note, validated
+from pathfm.evaluation.ridge import fit_ridge_path
+from pathfm.evaluation.scores import SMALLEST_CLASS, too_small
+from pathfm.evaluation.strength import STRENGTHS, choose_strength
+from pathfm.evaluation.tasks import Task
+
+
+@dataclass(frozen=True)
+class PredictedExpression:
+    """Predicted and true expression of scored patients, rows alike: one row per patient and fit."""
+
+    prediction: np.ndarray  # float32 [rows, genes]
+    truth: np.ndarray  # float32 [rows, genes]
+    obs: pd.DataFrame  # patient, fold, fit, part (of the held-out fit, else 0), site, cancer
+
+
+def probe_expression(
+    task: Task,
+    features: np.ndarray,
+    truth: np.ndarray,
+    who: Who,
+    *,
+    sites: np.ndarray,
+    cancers: np.ndarray | None = None,
+    fold: int = 0,
+    split_hash: str | None = None,
+    permutations: int = 1000,
+    seed: int = 0,
+    fits: tuple[str, ...] = FITS,
+) -> tuple[pd.DataFrame, PredictedExpression]:
+    """(scores, predictions) of ridge regression from features [n, d] to truth [n, genes], one row per patient, in the panel's z-scores.
+
+    sites [n] bound the permutations; cancers [n] (None where unknown) give the within-cancer variant, the strata of the held-out parts and
+    the baseline "predict from cancer type". Strength is chosen by the mean Pearson over genes on validation.
+    """
+    features, truth = np.asarray(features, np.float32), np.asarray(truth, np.float32)
+    sites = np.asarray(sites, object).astype(str)
+    cancers = np.array([cancer if isinstance(cancer, str) else "" for cancer in (np.full(len(truth), "") if cancers is None else cancers)])
+    roles = validated(who, cancers, seed_of([task.name, seed]))
+    test = np.flatnonzero(roles == "test")
+    scores, blocks, obs = [], [], []
+    for fit in fits:
+        if fit == "split":
+            prediction, strength, note = _ridge(features, truth, roles)
+            parts = np.zeros(len(test), int)
+        elif len(test) < SMALLEST_CLASS:
+            scores.append(_expression_scores({}, fit, len(test), np.nan, ""))
+            continue
+        else:
+            parts = held_out_parts(who.patients[test], cancers[test], split_hash)
+            prediction, strength, note = _ridge_among(features[test], truth[test], parts)
+        results = {}
+        if len(test) >= SMALLEST_CLASS:
+            results = _measured(prediction, truth[test], parts, sites[test], cancers[test], permutations, seed)
+            if fit == "split":
+                baselines = expression.from_cancer_type(truth, cancers, roles == "train")[test]
+                for name, guess in (("cohort_mean", np.zeros_like(baselines)), ("cancer_type", baselines)):
+                    r = expression.pearson(guess, truth[test])
+                    results |= {f"baseline_{name}/{key}": value for key, value in expression.summary(r).items()}
+        missing = int(np.isnan(expression.pearson(truth[test], truth[test], parts)).sum()) if len(test) else 0
+        left_out = f"{missing} genes with constant truth left out" if missing else ""
+        scores.append(_expression_scores(results, fit, len(test), strength, "; ".join(filter(None, [note, left_out]))))
+        blocks.append((prediction, truth[test]))
+        patients = who.patients[test].astype(str)
+        columns = {"patient": patients, "fold": fold, "fit": fit, "part": parts, "site": sites[test], "cancer": cancers[test]}
+        obs.append(pd.DataFrame(columns, index=[f"{fit}-{fold}-{patient}" for patient in patients]))
+    score = pd.concat(scores, ignore_index=True).assign(task=task.name, column=task.column, fold=fold)[SCORE_COLUMNS]
+    predicted, true = (np.concatenate(block) for block in zip(*blocks, strict=True)) if blocks else (truth[:0], truth[:0])
+    none = pd.DataFrame(columns=["patient", "fold", "fit", "part", "site", "cancer"])
+    return score, PredictedExpression(predicted, true, pd.concat(obs) if obs else none)
+
+
+def _ridge(features: np.ndarray, truth: np.ndarray, roles: np.ndarray) -> tuple[np.ndarray, float, str]:
+    """(prediction float32 of the rows with the role "test", strength, warning)."""
+    train, val, test = (roles == role for role in ("train", "val", "test"))
+    if train.sum() < 2 or not val.any():
+        counts = f"{train.sum()} training and {val.sum()} validation patients"
+        raise InputError(f"expression and features are there for {counts}; at least 2 and 1 are needed")
+    fitted = fit_ridge_path(features[train], truth[train])
+    scores = [_validation(guess, truth[val]) for guess in fitted.predict_all(features[val], STRENGTHS)]
+    best, note = choose_strength(np.array(scores))
+    return fitted.predict(features[test], STRENGTHS[best]).astype(np.float32), float(STRENGTHS[best]), note
+
+
+def _validation(prediction: np.ndarray, truth: np.ndarray) -> float:
+    r = expression.pearson(prediction, truth)
+    return float(np.nanmean(r)) if not np.isnan(r).all() else 0.0
+
+
+def _ridge_among(features: np.ndarray, truth: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, float, str]:
+    prediction, strengths, edges = np.empty_like(truth), [], 0
+    for part in range(PARTS):
+        prediction[parts == part], strength, note = _ridge(features, truth, roles_in_part(parts, part))
+        strengths.append(strength)
+        edges += bool(note)
+    return prediction, float(np.median(strengths)), edges_note(edges)
+
+
+def _measured(prediction, truth, parts, sites, cancers, permutations: int, seed: int) -> dict[str, float]:
+    """Raw and, where cancer types are known, within-cancer results by metric name."""
+    variants = {"": (prediction, truth)}
+    if len(np.unique(cancers)) > 1:
+        variants["within_cancer/"] = tuple(expression.within(values, cancers, parts) for values in (prediction, truth))
+    results = {}
+    for prefix, (guess, true) in variants.items():
+        results |= {prefix + key: value for key, value in expression.summary(expression.pearson(guess, true, parts)).items()}
+        if permutations:
+            p = expression.chance(guess, true, parts, sites, permutations, seed_of(["expression", prefix, seed]))
+            results[f"{prefix}genes_fdr_below_0.05"] = float(expression.discoveries(p))
+    return results
+
+
+def _expression_scores(results: dict[str, float], fit: str, n: int, strength: float, note: str) -> pd.DataFrame:
+    results = results or {"mean_pearson": np.nan}
+    note = "; ".join(filter(None, [too_small(n), note]))
+    rows = [{"metric": metric, "value": value} for metric, value in results.items()]
+    return pd.DataFrame(rows).assign(fit=fit, n=n, smallest_class=n, strength=strength, note=note)

@@ -1,0 +1,199 @@
+"""Evaluation folders with known effects, written as an evaluation leaves them, without training anything."""
+
+import json
+import math
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+
+from pathfm.files import write_json, write_parquet
+
+CLASSES = {
+    "cancer": ("BRCA", "KIRC", "LUAD"),
+    "tp53": ("mutant", "wild type"),
+    "breast": ("IDC", "ILC"),
+    "lung": ("LUAD", "LUSC"),
+    "mhist": ("HP", "SSA"),
+}
+COLUMNS = {"cancer": "cancer", "tp53": "TP53", "breast": "breast", "lung": "lung", "mhist": "MHIST", "expression": "expression"}
+GENES = 30
+SITES = ("A1", "B2", "C3", "D4", "E5", "F6")
+FOLD = 0
+
+
+def patients(role: str, count: int) -> list[str]:
+    return [f"TCGA-{SITES[number % 6]}-{role}{number:03d}" for number in range(count)]
+
+
+def write_evaluation(
+    root: Path,
+    approach: str,
+    *,
+    weight_hash: str,
+    base: dict | None = None,
+    right: float = 0.65,
+    held_out_right: float | None = None,
+    noise: float = 2.0,
+    split_hash: str = "5" * 64,
+    smoke: bool = False,
+    test: int = 90,
+    name: str | None = None,
+) -> Path:
+    """One evaluation folder; `right` is the share of right predictions, `noise` the noise of predicted expression (truth has sd 1)."""
+    root.mkdir(parents=True)
+    panel_hash = "b" * 64
+    card = {
+        "format": 1,
+        "name": name or root.name,
+        "objective": "views" if approach == "base" else approach,
+        "architecture": {"width": 64, "depth": 2, "heads": 2, "patch": 16},
+        "normalisation": {"mean": [0.5] * 3, "std": [0.5] * 3},
+        "tile": 96,
+        "mpp": 0.5,
+        "weight_hash": weight_hash,
+        "base": base,
+        "split_hash": split_hash,
+        "fold": FOLD,
+        "pairing": None if base is None else "true",
+        "panel_hash": None if base is None else panel_hash,
+        "genes": None if base is None else GENES,
+        "data_hash": "d" * 64,
+        "step": 200,
+        "pathfm": "0.1.0",
+    }
+    evaluation = {
+        "format": 1,
+        "card": card,
+        "approach": approach,
+        "split_hash": split_hash,
+        "fold": FOLD,
+        "folds": [FOLD],
+        "panel_hash": panel_hash,
+        "training_metrics": True,
+        "smoke": smoke,
+        "site_probe": {"balanced_accuracy": 0.41, "chance": 0.17, "n": test},
+    }
+    write_json(evaluation, root / "evaluation.json")
+    predictions, scores = [], []
+    for task in CLASSES:
+        for fit in ("split",) if task == "mhist" else ("split", "held_out"):
+            share = right if fit == "split" or held_out_right is None else held_out_right
+            rows = _predictions(task, fit, test, share)
+            predictions.append(rows)
+            scores.append(_score(task, fit, rows))
+    write_parquet(pd.concat(predictions, ignore_index=True), root / "predictions.parquet")
+    expression, means = _expression(test, noise)
+    expression.write_h5ad(root / "expression_predictions.h5ad")
+    scores += [
+        {"task": "expression", "fit": fit, "metric": "mean_pearson", "value": value, "n": test, "smallest_class": test}
+        for fit, value in means.items()
+    ]
+    table = pd.DataFrame(scores).assign(fold=FOLD, strength=1.0, note="")
+    table.insert(1, "column", table["task"].map(COLUMNS))
+    write_parquet(table, root / "scores.parquet")
+    _embeddings(test, weight_hash).write_h5ad(root / "embeddings.h5ad")
+    (root / "training_metrics.jsonl").write_text("".join(_curve(approach)), encoding="utf-8")
+    return root
+
+
+def write_runs(root: Path, **tuned) -> list[Path]:
+    """A base, direct tuning that helps on every task, and contrastive tuning that changes nothing."""
+    base = {"name": "base", "weight_hash": "a" * 64}
+    return [
+        write_evaluation(root / "base", "base", weight_hash=base["weight_hash"], **tuned),
+        write_evaluation(root / "direct", "direct", weight_hash="1" * 64, base=base, right=0.95, noise=1.0, **tuned),
+        write_evaluation(root / "contrastive", "contrastive", weight_hash="2" * 64, base=base, **tuned),
+    ]
+
+
+def _predictions(task: str, fit: str, count: int, right: float) -> pd.DataFrame:
+    """The same easy units are right for every run, so that a difference is paired."""
+    classes = sorted(CLASSES[task])
+    rng = np.random.default_rng([len(task), count])
+    if task == "lung":
+        count = 17  # eight of one class: too few
+    truth = np.arange(count) % len(classes)
+    hit = rng.permutation(count) < round(right * count)
+    guess = np.where(hit, truth, (truth + 1) % len(classes))
+    probability = np.full((count, len(classes)), 0.2 / (len(classes) - 1))
+    probability[np.arange(count), guess] = 0.8
+    units = [f"image{number:03d}.png" for number in range(count)] if task == "mhist" else patients("T", count)
+    return pd.DataFrame(
+        {
+            "task": task,
+            "fit": fit,
+            "fold": FOLD,
+            "unit": units,
+            "patient": units,
+            "truth": [classes[i] for i in truth],
+            "prediction": [classes[i] for i in guess],
+            "probability": list(probability),
+        }
+    )
+
+
+def _score(task: str, fit: str, rows: pd.DataFrame) -> dict:
+    recalls = (rows["truth"] == rows["prediction"]).groupby(rows["truth"]).mean()
+    smallest = int(rows["truth"].value_counts().min())
+    value = float(recalls.mean()) if smallest >= 10 else math.nan
+    return {"task": task, "fit": fit, "metric": "balanced_accuracy", "value": value, "n": len(rows), "smallest_class": smallest}
+
+
+def _expression(count: int, noise: float) -> tuple[anndata.AnnData, dict[str, float]]:
+    rng = np.random.default_rng(7)
+    truth = rng.normal(size=(count, GENES)).astype(np.float32)
+    error = rng.normal(size=(2, count, GENES)).astype(np.float32)
+    predicted = truth[None] + np.float32(noise) * error
+    means = {}
+    for fit, one in zip(("split", "held_out"), predicted, strict=True):
+        means[fit] = float(np.mean([np.corrcoef(one[:, gene], truth[:, gene])[0, 1] for gene in range(GENES)]))
+    names = patients("T", count)
+    obs = pd.DataFrame(
+        {
+            "patient": names * 2,
+            "fold": FOLD,
+            "fit": np.repeat(["split", "held_out"], count),
+            "part": np.concatenate([np.zeros(count, int), np.arange(count) % 5]),
+            "site": [name.split("-")[1] for name in names] * 2,
+            "cancer": [CLASSES["cancer"][number % 3] for number in range(count)] * 2,
+        },
+        index=[f"{fit}-{FOLD}-{name}" for fit in means for name in names],
+    )
+    var = pd.DataFrame({"symbol": [f"GENE{gene}" for gene in range(GENES)]}, index=[f"ENSG{gene:011d}" for gene in range(GENES)])
+    table = anndata.AnnData(predicted.reshape(-1, GENES), obs=obs, var=var)
+    table.layers["truth"] = np.concatenate([truth, truth])
+    return table, means
+
+
+def _embeddings(test: int, seed: str) -> anndata.AnnData:
+    names = patients("R", 40) + patients("V", 20) + patients("T", test)
+    rng = np.random.default_rng(int(seed[:1], 16))
+    cancers = [CLASSES["cancer"][number % 3] for number in range(len(names))]
+    centres = rng.normal(size=(3, 16)) * 3
+    values = np.stack([centres[number % 3] for number in range(len(names))]) + rng.normal(size=(len(names), 16))
+    obs = pd.DataFrame(
+        {
+            "patient": names,
+            "site": [name.split("-")[1] for name in names],
+            "cancer": cancers,
+            "role": ["train"] * 40 + ["val"] * 20 + ["test"] * test,
+        },
+        index=names,
+    )
+    return anndata.AnnData(values.astype(np.float32), obs=obs)
+
+
+def _curve(approach: str) -> list[str]:
+    """Losses of 200 steps at a batch of 32; views and contrastive are counted against ln(32)."""
+    level = 1.0 if approach == "direct" else math.log(32)
+    ratio = "loss_over_mean_profile" if approach == "direct" else "loss_over_ln_batch"
+    lines = []
+    for step in range(10, 201, 10):
+        loss = level * (0.4 + 0.6 * math.exp(-step / 60))
+        lines.append(json.dumps({"step": step, "loss": loss, ratio: loss / level}) + "\n")
+        if step % 50 == 0:
+            held = level * (0.7 + 0.3 * math.exp(-step / 60))
+            lines.append(json.dumps({"step": step, "validation_loss": held, f"validation_{ratio}": held / level}) + "\n")
+    return lines

@@ -1,0 +1,56 @@
+"""How well frozen features of one encoder tell the planted programmes and the expression of patients nobody trained on."""
+
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+
+from pathfm.cohort.folder import CohortFolder
+from pathfm.cohort.panel import fit_panel, one_row_per_patient, read_log_tpm
+from pathfm.cohort.splits import read_splits
+from pathfm.evaluation.expression_probe import probe_expression
+from pathfm.evaluation.features import Extractor
+from pathfm.evaluation.probe import Who
+from pathfm.evaluation.tasks import BY_NAME
+from pathfm.files import read_parquet
+from pathfm.input.paired import read_expression
+from pathfm.weights.folder import open_weights
+
+GENES = "genes"
+PROGRAMMES = "programmes"
+
+
+def score(weights: Path, folder: CohortFolder, panel: str, programmes: pd.DataFrame, batch: int) -> list[dict]:
+    """Rows of fit, measure, value: the mean gene Pearson over the panel, r of each planted programme, and the mean of these.
+
+    `panel` is a choice of genes, fitted on the training patients, `programmes` [patients, programmes] the planted truth. Probes are
+    ridge regressions from the mean-pooled features, on the split's training patients and among the test patients alone.
+    """
+    pairs, splits = read_parquet(folder.pairs), read_splits(folder)
+    slides = read_parquet(folder.slides)
+    slides = slides[slides["slide"].isin(set(pairs["slide"]))]
+    patients, features = Extractor(open_weights(weights), weights / "features", batch).patients(folder, slides)
+    table = splits.table[splits.table["fold"] == 0].set_index("patient").loc[patients]
+    sites, projects = (pairs.drop_duplicates("patient").set_index("patient")[name][patients].to_numpy(object) for name in ("site", "project"))
+    who = Who(np.array(patients, object), table["role"].to_numpy(object))
+
+    def probed(truth: np.ndarray) -> dict[str, float]:
+        scores, _ = probe_expression(
+            BY_NAME["expression"], features, truth, who, sites=sites, cancers=projects, split_hash=splits.hash, permutations=0
+        )
+        return scores[scores["metric"] == "mean_pearson"].set_index("fit")["value"].to_dict()
+
+    measured = {name: probed(programmes.loc[patients, [name]].to_numpy(np.float32)) for name in programmes}
+    results = {GENES: probed(panel_truth(folder, pairs, splits.role(0, "train"), patients, panel)), **measured}
+    results[PROGRAMMES] = {fit: float(np.mean([values[fit] for values in measured.values()])) for fit in results[GENES]}
+    return [{"fit": fit, "measure": name, "value": value} for name, values in results.items() for fit, value in values.items()]
+
+
+def panel_truth(folder: CohortFolder, pairs: pd.DataFrame, train: list[str], patients: list[str], choice: str) -> np.ndarray:
+    """Scaled expression float32 [patients, genes] of the panel that training on these patients fits."""
+    expression: anndata.AnnData = read_expression(folder)
+    profiles = one_row_per_patient(expression, pairs)
+    panel = fit_panel(profiles, train, choice, pairs.drop_duplicates("patient").set_index("patient")["project"])
+    row = pd.Series(np.arange(profiles.n_obs), index=profiles.obs["patient"].astype(str))
+    return panel.scale(read_log_tpm(profiles, row[patients].to_numpy(), panel.columns(profiles)))
