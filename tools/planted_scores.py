@@ -32,7 +32,9 @@ def score(weights: Path, folder: CohortFolder, panel: str, programmes: pd.DataFr
     slides = slides[slides["slide"].isin(set(pairs["slide"]))]
     patients, features = Extractor(open_weights(weights), weights / "features", batch).patients(folder, slides)
     table = splits.table[splits.table["fold"] == 0].set_index("patient").loc[patients]
-    sites, projects = (pairs.drop_duplicates("patient").set_index("patient")[name][patients].to_numpy(object) for name in ("site", "project"))
+    sites, projects = (
+        pairs.drop_duplicates("patient").set_index("patient")[name][patients].to_numpy(object) for name in ("site", "project")
+    )
     who = Who(np.array(patients, object), table["role"].to_numpy(object))
 
     def probed(truth: np.ndarray) -> dict[str, float]:

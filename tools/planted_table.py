@@ -38,7 +38,9 @@ def tables(scores: pd.DataFrame) -> Iterator[str]:
         yield "Mean over seeds: `genes` is the mean gene Pearson, `programmes` the mean r of the planted programmes, then each of them."
         yield ""
         mean = chosen.pivot_table(index="arm", columns="measure", values="value")
-        yield from grid(["arm", *measures], ([arm.name, *(f"{mean.loc[arm.name, name]:.3f}" for name in measures)] for arm in present(mean)))
+        yield from grid(
+            ["arm", *measures], ([arm.name, *(f"{mean.loc[arm.name, name]:.3f}" for name in measures)] for arm in present(mean))
+        )
         for reference in (BASE, CONTROL):
             yield ""
             yield f"Δ to the {reference.name}, with Student's 95 % interval over seeds:"
