@@ -16,22 +16,24 @@ import multiprocessing
 import os
 import sys
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 from planted_recipe import ARMS, BASE, Arm, Settings, training
 
-from pathfm.errors import guarded
-from pathfm.files import read_json, write_json, write_parquet
+from pathfm.errors import InputError, guarded
+from pathfm.files import read_json, replacing, write_json, write_parquet
+from pathfm.progress import say
 
 SMALL = Settings(
     patients=48,
     fractions=(0.5, 0.2, 0.3),
     tiles_per_patient=4,
-    base={"train_for": "4 steps", "batch": 16},
-    shared={"train_for": "4 steps", "batch": 16, "tiles": 2},
+    base={"train_for": "2 steps", "batch": 16, "evaluate_every": "2 steps"},
+    shared={"train_for": "2 steps", "batch": 16, "tiles": 1, "evaluate_every": "2 steps"},
     contrastive={"objective": {"projection": 16, "hidden": 16}},
 )
 
@@ -94,8 +96,6 @@ def trial(arguments: argparse.Namespace) -> int:
 
 def keep_settings(settings: Settings, out: Path) -> None:
     """Leaves the settings in the folder; scores of other settings are not mixed with these."""
-    from pathfm.errors import InputError
-
     path, values = out / "settings.json", json.loads(json.dumps(settings.to_dict()))
     if path.exists() and read_json(path) != values:
         raise InputError(f"{out} holds a trial with other settings (see {path}); give another --out, or the same settings to go on")
@@ -103,37 +103,41 @@ def keep_settings(settings: Settings, out: Path) -> None:
 
 
 def work(jobs: list[Job], workers: int, out: Path) -> None:
-    """Runs what is not finished, in processes that keep one core each; the arms of a seed wait for its base."""
-    from pathfm.progress import say
-
+    """Runs what is not finished; the arms of a seed wait for its base."""
     left = [job for job in jobs if not job.scores.exists()]
-    say(f"planted effect: {len(jobs) - len(left)} of {len(jobs)} trainings are there already")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(out / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
+    say(f"planted effect: {len(jobs) - len(left)} of {len(jobs)} trainings are there already")
+    start, done = time.monotonic(), len(jobs) - len(left)
+    for job, seconds in one_by_one(left) if workers == 1 else side_by_side(left, workers):
+        done += 1
+        minutes = (time.monotonic() - start) / 60
+        say(f"seed {job.seed}, {job.arm.name}: done in {seconds:.0f} s; {done} of {len(jobs)} after {minutes:.1f} min")
+
+
+def one_by_one(jobs: list[Job]) -> Iterator[tuple[Job, float]]:
+    for job in jobs:
+        yield job, finish(job)
+
+
+def side_by_side(jobs: list[Job], workers: int) -> Iterator[tuple[Job, float]]:
+    """In processes that keep one core each."""
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
     for core in (sorted(os.sched_getaffinity(0)) * workers)[:workers]:
         cores.put(core)
-    start, running = time.monotonic(), {}
+    left, running = list(jobs), {}
     with ProcessPoolExecutor(workers, context, initializer=settle, initargs=(cores,)) as pool:
         while left or running:
             for job in [job for job in left if job.arm == BASE or job.base.scores.exists()]:
                 left.remove(job)
                 running[pool.submit(finish, job)] = job
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                tell(running.pop(future), future, len(jobs) - len(left) - len(running), len(jobs), start)
-
-
-def tell(job: Job, future: Future, finished: int, total: int, start: float) -> None:
-    from pathfm.progress import say
-
-    seconds = future.result()
-    say(f"seed {job.seed}, {job.arm.name}: done in {seconds:.0f} s; {finished} of {total} after {(time.monotonic() - start) / 60:.1f} min")
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
 
 
 def settle(cores) -> None:
-    """A process of the pool takes one core for itself, so that its numbers and its speed do not depend on its neighbours."""
+    """A process of the pool takes one core for itself, so that its speed does not depend on its neighbours."""
     os.sched_setaffinity(0, {cores.get()})
 
 
@@ -172,14 +176,16 @@ def make_cohort(folder, world, settings: Settings) -> None:
 
 
 def report(jobs: list[Job], out: Path) -> None:
-    """Prints the tables and keeps them, with the raw numbers, in the folder."""
-    from planted_table import tables, verdicts
+    """Prints tables and curves and keeps them, with the raw numbers, in the folder."""
+    from planted_table import curves, tables, verdicts
 
     finished = [read_json(job.scores) for job in jobs]
     scores = pd.DataFrame([{"seed": one["seed"], "arm": one["arm"], **row} for one in finished for row in one["scores"]])
     write_parquet(scores, out / "scores.parquet")
-    lines = [*tables(scores), "## What was wanted", "", *verdicts(scores)]
-    (out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    logged = [(job.arm.name, json.loads(line)) for job in jobs for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
+    lines = [*tables(scores), "## What was wanted", "", *verdicts(scores), "", "## Curves", "", *curves(logged)]
+    with replacing(out / "table.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 

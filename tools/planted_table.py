@@ -1,6 +1,6 @@
 """The tables of the trial: means over seeds, differences with Student's interval over seeds, and whether they are what was wanted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -67,6 +67,21 @@ def grid(header: list[str], rows) -> Iterator[str]:
     yield "| --- |" + " --- |" * (len(header) - 1)
     for row in rows:
         yield "| " + " | ".join(row) + " |"
+
+
+def curves(logged: Iterable[tuple[str, dict]]) -> Iterator[str]:
+    """The loss on validation patients by step, mean over seeds, over the loss of knowing nothing: ln(B), or the mean profile's."""
+    rows = []
+    for arm, line in logged:
+        value = line.get("validation_loss_over_mean_profile", line.get("validation_loss_over_ln_batch"))
+        if value is not None:
+            rows.append({"arm": arm, "step": line["step"], "value": value})
+    table = pd.DataFrame(rows).pivot_table(index="arm", columns="step", values="value")
+    yield "Loss on validation patients over the loss of knowing nothing (ln of the batch, or that of the mean profile), by step:"
+    yield ""
+    for arm in present(table):
+        known = table.loc[arm.name].dropna()
+        yield f"- {arm.name}: " + ", ".join(f"{step}: {value:.3f}" for step, value in known.items())
 
 
 def verdicts(scores: pd.DataFrame) -> Iterator[str]:
