@@ -28,7 +28,7 @@ from pathfm.evaluation.features import Extractor
 from pathfm.evaluation.probe import Who, probe_classification
 from pathfm.evaluation.tasks import BY_NAME, TASKS, Task
 from pathfm.files import read_parquet, replacing, write_json, write_parquet
-from pathfm.input.benchmarks import READERS
+from pathfm.input.benchmarks import READERS, Benchmark
 from pathfm.input.paired import read_expression
 from pathfm.progress import say
 from pathfm.weights.folder import Weights, open_weights
@@ -45,6 +45,9 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     refuse_seen(weights, people, config)
     panel = open_weights(config.panel).panel if config.panel else weights.panel
     tasks = [BY_NAME[name] if name in BY_NAME else unknown_task(name) for name in config.tasks] or list(TASKS)
+    if panel is not None and BY_NAME["expression"] in tasks:
+        panel.columns(read_expression(folder))
+    benchmarks = read_benchmarks(tasks, config)
 
     slides = read_parquet(folder.slides)
     slides = slides[
@@ -57,7 +60,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     scores, predictions, expression = [], [], None
     for task in tasks:
         if task.source == "benchmark":
-            result = benchmark_task(task, config, extractor)
+            result = benchmark_task(task, benchmarks[task.name], config, extractor) if task.name in benchmarks else None
         elif task.name == "expression":
             result = expression_task(task, config, folder, pairs, people, features, panel, fold, splits)
         else:
@@ -131,12 +134,14 @@ def label_task(task: Task, config: EvaluateConfig, people: pd.DataFrame, feature
     )
 
 
-def benchmark_task(task: Task, config: EvaluateConfig, extractor: Extractor):
-    """Scores and predictions of a public benchmark; None when its folder is not given."""
-    folder = getattr(config.benchmarks, task.name, "")
-    if not folder:
-        return None
-    benchmark = READERS[task.name](folder)
+def read_benchmarks(tasks: list[Task], config: EvaluateConfig) -> dict[str, Benchmark]:
+    """The public benchmarks whose folders are given, by task; a wrong folder is refused before any work."""
+    folders = {task.name: getattr(config.benchmarks, task.name, "") for task in tasks if task.source == "benchmark"}
+    return {name: READERS[name](folder) for name, folder in folders.items() if folder}
+
+
+def benchmark_task(task: Task, benchmark: Benchmark, config: EvaluateConfig, extractor: Extractor):
+    """Scores and predictions of a public benchmark."""
     patients = None if benchmark.patients is None else np.array(benchmark.patients, object)
     who = Who(np.array(benchmark.units, object), np.array(benchmark.roles, object), patients)
     features, labels = extractor.benchmark(benchmark), np.array(benchmark.labels, object)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,18 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def refuse_full_disk(path: str | os.PathLike, needed: int) -> None:
+    """Asks before writing `needed` bytes: for writers that meet a full disk with a page of tracebacks from their threads.
+
+    Raises InputError.
+    """
+    path = Path(path).absolute()
+    home = next(parent for parent in path.parents if parent.exists())
+    free = shutil.disk_usage(home).free
+    if free < needed:
+        raise InputError(f"cannot write {path}: {home} has {free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB are needed; free some space")
 
 
 def inside(folder: str | os.PathLike, name: str) -> Path:

@@ -98,7 +98,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     )
     clock = Clock(config.batch, objective.flops(config.batch, config.tiles))
     bad, unlogged = set(), None
-    with Interruption() as interruption, MetricWriter(workdir, step, active=jax.process_index() == 0) as writer:
+    with checkpoints, Interruption() as interruption, MetricWriter(workdir, step, active=jax.process_index() == 0) as writer:
         while True:
             stop = interruption.requested(step)
             if step % evaluate_every == 0 or step == steps or stop:
@@ -120,11 +120,11 @@ def run(config: TrainConfig, workdir: Path) -> None:
             unlogged = (step, metrics, clock.lap()) if step % log_every == 0 or step == steps else None
         if unlogged is not None:
             log(*unlogged, writer, steps)
-    checkpoints.finish()
+        checkpoints.finish()
+        best = checkpoints.best() if config.select == "best" else None
+        chosen = steps if best is None else best
+        params = state.params if chosen == steps else checkpoints.restore(chosen, state_shapes, shardings).params
 
-    chosen = (checkpoints.best() if config.select == "best" else None) or steps
-    params = state.params if chosen == steps else checkpoints.restore(chosen, state_shapes, shardings).params
-    checkpoints.close()
     for warning in warnings_of(workdir / "metrics.jsonl", config):
         say(f"warning: {warning}")
     keep_weights(workdir, params, chosen, config, data, tower, base)

@@ -8,6 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 
+from pathfm.evaluation.expression import pearson, summary
 from pathfm.files import write_json, write_parquet
 
 CLASSES = {
@@ -36,12 +37,16 @@ def write_evaluation(
     right: float = 0.65,
     held_out_right: float | None = None,
     noise: float = 2.0,
+    swapped: int = 0,
     split_hash: str = "5" * 64,
     smoke: bool = False,
     test: int = 90,
     name: str | None = None,
 ) -> Path:
-    """One evaluation folder; `right` is the share of right predictions, `noise` the noise of predicted expression (truth has sd 1)."""
+    """One evaluation folder; `right` is the share of right predictions, `noise` that of predicted expression (truth has sd 1).
+
+    `swapped` predictions of each task become right and as many become wrong: changes that do not help.
+    """
     root.mkdir(parents=True)
     panel_hash = "b" * 64
     card = {
@@ -80,15 +85,16 @@ def write_evaluation(
     for task in CLASSES:
         for fit in ("split",) if task == "mhist" else ("split", "held_out"):
             share = right if fit == "split" or held_out_right is None else held_out_right
-            rows = _predictions(task, fit, test, share)
+            rows = _predictions(task, fit, test, share, swapped)
             predictions.append(rows)
             scores.append(_score(task, fit, rows))
     write_parquet(pd.concat(predictions, ignore_index=True), root / "predictions.parquet")
-    expression, means = _expression(test, noise)
+    expression, measured = _expression(test, noise)
     expression.write_h5ad(root / "expression_predictions.h5ad")
     scores += [
-        {"task": "expression", "fit": fit, "metric": "mean_pearson", "value": value, "n": test, "smallest_class": test}
-        for fit, value in means.items()
+        {"task": "expression", "fit": fit, "metric": metric, "value": value, "n": test, "smallest_class": test}
+        for fit, values in measured.items()
+        for metric, value in values.items()
     ]
     table = pd.DataFrame(scores).assign(fold=FOLD, strength=1.0, note="")
     table.insert(1, "column", table["task"].map(COLUMNS))
@@ -104,18 +110,20 @@ def write_runs(root: Path, **tuned) -> list[Path]:
     return [
         write_evaluation(root / "base", "base", weight_hash=base["weight_hash"], **tuned),
         write_evaluation(root / "direct", "direct", weight_hash="1" * 64, base=base, right=0.95, noise=1.0, **tuned),
-        write_evaluation(root / "contrastive", "contrastive", weight_hash="2" * 64, base=base, **tuned),
+        write_evaluation(root / "contrastive", "contrastive", weight_hash="2" * 64, base=base, swapped=3, noise=1.98, **tuned),
     ]
 
 
-def _predictions(task: str, fit: str, count: int, right: float) -> pd.DataFrame:
+def _predictions(task: str, fit: str, count: int, right: float, swapped: int) -> pd.DataFrame:
     """The same easy units are right for every run, so that a difference is paired."""
     classes = sorted(CLASSES[task])
     rng = np.random.default_rng([len(task), count])
     if task == "lung":
         count = 17  # eight of one class: too few
     truth = np.arange(count) % len(classes)
-    hit = rng.permutation(count) < round(right * count)
+    rank = rng.permutation(count)
+    border = round(right * count)
+    hit = (rank < border - swapped) | ((rank >= border) & (rank < border + swapped))
     guess = np.where(hit, truth, (truth + 1) % len(classes))
     probability = np.full((count, len(classes)), 0.2 / (len(classes) - 1))
     probability[np.arange(count), guess] = 0.8
@@ -141,14 +149,14 @@ def _score(task: str, fit: str, rows: pd.DataFrame) -> dict:
     return {"task": task, "fit": fit, "metric": "balanced_accuracy", "value": value, "n": len(rows), "smallest_class": smallest}
 
 
-def _expression(count: int, noise: float) -> tuple[anndata.AnnData, dict[str, float]]:
+def _expression(count: int, noise: float) -> tuple[anndata.AnnData, dict[str, dict[str, float]]]:
     rng = np.random.default_rng(7)
     truth = rng.normal(size=(count, GENES)).astype(np.float32)
     error = rng.normal(size=(2, count, GENES)).astype(np.float32)
     predicted = truth[None] + np.float32(noise) * error
-    means = {}
+    measured = {}
     for fit, one in zip(("split", "held_out"), predicted, strict=True):
-        means[fit] = float(np.mean([np.corrcoef(one[:, gene], truth[:, gene])[0, 1] for gene in range(GENES)]))
+        measured[fit] = summary(pearson(one, truth)) | {"baseline_cancer_type/mean_pearson": 0.05}
     names = patients("T", count)
     obs = pd.DataFrame(
         {
@@ -159,12 +167,12 @@ def _expression(count: int, noise: float) -> tuple[anndata.AnnData, dict[str, fl
             "site": [name.split("-")[1] for name in names] * 2,
             "cancer": [CLASSES["cancer"][number % 3] for number in range(count)] * 2,
         },
-        index=[f"{fit}-{FOLD}-{name}" for fit in means for name in names],
+        index=[f"{fit}-{FOLD}-{name}" for fit in measured for name in names],
     )
     var = pd.DataFrame({"symbol": [f"GENE{gene}" for gene in range(GENES)]}, index=[f"ENSG{gene:011d}" for gene in range(GENES)])
     table = anndata.AnnData(predicted.reshape(-1, GENES), obs=obs, var=var)
     table.layers["truth"] = np.concatenate([truth, truth])
-    return table, means
+    return table, measured
 
 
 def _embeddings(test: int, seed: str) -> anndata.AnnData:
@@ -191,7 +199,7 @@ def _curve(approach: str) -> list[str]:
     ratio = "loss_over_mean_profile" if approach == "direct" else "loss_over_ln_batch"
     lines = []
     for step in range(10, 201, 10):
-        loss = level * (0.4 + 0.6 * math.exp(-step / 60))
+        loss = level * (0.4 + 0.6 * math.exp(-step / (50 + len(approach))))
         lines.append(json.dumps({"step": step, "loss": loss, ratio: loss / level}) + "\n")
         if step % 50 == 0:
             held = level * (0.7 + 0.3 * math.exp(-step / 60))

@@ -18,17 +18,17 @@ step() {
 
 # Sized for two CPU cores: a small tower, few steps. configs/ holds the settings for real cohorts.
 short=(--config.batch=64 --config.evaluate_every="10 %" --config.log_every="10 %")
-tuned=("${short[@]}" --config.init="$out/base" --config.tiles=1 --config.panel="gmt:$world/programmes.gmt" --config.train_for="240 steps"
+tuned=("${short[@]}" --config.init="$out/base" --config.tiles=1 --config.panel="gmt:$world/programmes.gmt" --config.train_for="140 steps"
   --config.optimizer.layer_decay=1.0 --config.optimizer.learning_rate=5e-4)
 
 step pathfm demo --out "$world" --patients "$patients" --seed 0
 step pathfm tile "$world/slides" --cohort "$cohort" --tile 96
 step pathfm expression "$world/rna" --sheet "$world/metadata.json" --cohort "$cohort"
 step pathfm labels --clinical "$world/clinical.tsv" --maf "$world/mutations.maf" --cohort "$cohort"
-step pathfm cohort --cohort "$cohort" --fractions 0.5,0.15,0.35
+step pathfm cohort --cohort "$cohort" --fractions 0.44,0.12,0.44
 
 step python -m pathfm.train --config configs/views.py --config.cohort="$cohort" --config.model=demo "${short[@]}" \
-  --config.train_for="200 steps" --workdir "$out/base"
+  --config.train_for="120 steps" --workdir "$out/base"
 step python -m pathfm.train --config configs/direct.py --config.cohort="$cohort" "${tuned[@]}" --workdir "$out/direct"
 step python -m pathfm.train --config configs/contrastive.py --config.cohort="$cohort" "${tuned[@]}" \
   --config.objective.projection=64 --config.objective.hidden=128 --workdir "$out/contrastive"

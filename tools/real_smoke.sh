@@ -68,14 +68,15 @@ step pathfm expression "$input/rna" --sheet "$input/gdc_sample_sheet.tsv" --coho
 step pathfm labels --clinical "$input/clinical.tsv" --maf "$input/mutations.maf" --cohort "$cohort"
 step pathfm cohort --cohort "$cohort" --fractions 0.5,0.16,0.34
 
-few=(--config.cohort="$cohort" --config.batch=16 --config.train_for="4 steps" --config.evaluate_every="2 steps" --config.log_every="1 steps")
+few=(--config.cohort="$cohort" --config.batch=16 --config.train_for="4 steps" --config.evaluate_every="2 steps" --config.log_every="1 steps"
+  --config.select=last)
 tuned=("${few[@]}" --config.init="$out/base" --config.tiles=2 --config.panel=hvg:500)
 step python -m pathfm.train --config configs/views.py "${few[@]}" --config.model=demo --workdir "$out/base"
 step python -m pathfm.train --config configs/direct.py "${tuned[@]}" --workdir "$out/direct"
 step python -m pathfm.train --config configs/contrastive.py "${tuned[@]}" --config.objective.projection=64 --config.objective.hidden=128 \
   --workdir "$out/contrastive"
 
-evaluation=(--config configs/evaluate.py --config.cohort="$cohort" --config.smoke=True --config.permutations=20)
+evaluation=(--config configs/evaluate.py --config.cohort="$cohort" --config.smoke=True --config.batch=16 --config.permutations=20)
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/base" --config.panel="$out/direct" --workdir "$out/evaluate-base"
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/direct" --workdir "$out/evaluate-direct"
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/contrastive" --workdir "$out/evaluate-contrastive"

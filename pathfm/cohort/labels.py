@@ -23,6 +23,8 @@ COLUMNS = ("patient", "site", "project", *TASKS)
 
 def build_labels(clinical: list[str | Path], mafs: list[str | Path], sequenced: str | Path | None, cohort: CohortFolder) -> dict:
     """Writes `labels.parquet` and `labels.report.json` and returns the report; raises InputError when no patient is named."""
+    if sequenced and not mafs:
+        raise InputError(f"{sequenced} lists who was sequenced, but no --maf tells who is mutant; give the calls too")
     facts, unused = read_clinical(clinical)
     calls = read_calls(mafs, sequenced)
     patients = sorted({*facts, *calls.sequenced, *calls.mutant, *calls.filtered})

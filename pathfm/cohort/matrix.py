@@ -108,19 +108,39 @@ def _order(path: Path, ids: pa.Array, model: str | None, genes: Genes) -> pa.Arr
 
 
 class SilentFile(io.FileIO):
-    """A file that keeps its first failure for later: HDF5 brings down the whole process when the disk is full as it closes."""
+    """A file that keeps its first failure for later, and in memory what could not be written: an HDF5 that meets a full disk, or does
+    not find again what it wrote, brings down the whole process as it closes."""
 
     failure: OSError | None = None
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.unwritten: list[tuple[int, bytes]] = []
+
     def write(self, data) -> int:
         view = memoryview(data).cast("B")
-        written = 0
+        start, written = self.tell(), 0
         try:
-            while written < len(view):
+            while written < len(view) and not self.failure:
                 written += super().write(view[written:])
         except OSError as error:
-            self.failure = self.failure or error
+            self.failure = error
+        if self.failure:
+            self.unwritten.append((start + written, bytes(view[written:])))
+            self.seek(start + len(view))
         return len(view)
+
+    def readinto(self, buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        start = self.tell()
+        count = super().readinto(view)
+        for place, data in self.unwritten:
+            first, end = max(start, place), min(start + len(view), place + len(data))
+            if first < end:
+                view[first - start : end - start] = data[first - place : end - place]
+                count = max(count, end - start)
+        self.seek(start + count)
+        return count
 
     def truncate(self, size: int | None = None) -> int:
         try:

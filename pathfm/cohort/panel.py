@@ -75,8 +75,9 @@ class Panel:
         missing = np.flatnonzero(position < 0)
         if len(missing):
             names = first_of([self.genes[index] for index in missing])
+            matrix = (adata.adata if isinstance(adata, Profiles) else adata).filename or "the expression matrix"
             raise InputError(
-                f"the expression matrix lacks {len(missing):,} of the {len(self.genes):,} genes of the panel ({names}); "
+                f"{matrix} lacks {len(missing):,} of the {len(self.genes):,} genes of the panel ({names}); "
                 "build it from files of the same gene model"
             )
         return position

@@ -31,6 +31,7 @@ class Panel:
     title: str
     svg: str
     alt: str
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def training_figure(runs: Sequence[Run]) -> Figure | None:
     if not panels:
         return None
     caption = (
-        "Loss on training patients and on the split's validation patients. A contrastive run that stays at ln(B), or a direct run that stays "
-        "at the loss of the mean profile, has learned nothing; training far below validation means memorised pairs."
+        "Loss on training patients and on the split's validation patients. A contrastive run that stays at ln(B), or a direct run that "
+        "stays at the loss of the mean profile, has learned nothing; training far below validation means memorised pairs."
     )
     return Figure(caption, tuple(panels))
 
@@ -147,8 +148,8 @@ def _embeddings(names: Sequence[str], places: Sequence[np.ndarray], groups: Sequ
 
 
 _EMBEDDING_CAPTIONS = {
-    "cancer": "t-SNE of the mean embedding of each test patient, by cancer type. Distances between clusters mean little; neighbours mean something.",
-    "site": "The same points by site. Clusters of one site within a cancer type are the hospital's stain and scanner, not biology.",
+    "cancer": "t-SNE of the mean embedding of each test patient, by cancer type: neighbours mean more than distances.",
+    "site": "The same points by site. A site that clusters within its cancer type shows the hospital's stain and scanner.",
 }
 
 
@@ -165,6 +166,7 @@ def expression_figures(base: Run, tuned: Sequence[Run]) -> list[Figure]:
         return []
     before = found[base.name][there]
     changes = {name: r[there] for name, r in found.items() if name != base.name}
+    largest = 1.08 * max(max(float(np.abs(r - before).max()) for r in changes.values()), 1e-3)
     means = "; ".join(
         f"{name}: mean {r.mean():.3f}, from {r.min():.2f} to {r.max():.2f}" for name, r in ((base.name, before), *changes.items())
     )
@@ -172,11 +174,12 @@ def expression_figures(base: Run, tuned: Sequence[Run]) -> list[Figure]:
         f"{base.name} and what was tuned from it",
         plots.correlation_panel([(base.name, before), *changes.items()]),
         f"Distribution of r over {len(before):,} genes. {means}.",
+        wide=True,
     )
     scatters = tuple(
         Panel(
             f"{name}: better in {np.mean(after > before):.0%} of genes",
-            plots.change_panel(before, after),
+            plots.change_panel(before, after, (-largest, largest)),
             f"Each gene's r with the base against its change by {name}; mean change {np.mean(after - before):+.3f}.",
         )
         for name, after in changes.items()

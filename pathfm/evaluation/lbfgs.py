@@ -132,7 +132,8 @@ def _search(problem: Problem, state: State, direction: jax.Array, change: jax.Ar
     """A step length at which the slope is at most a tenth of the first one and the value has not risen; 0 when there is none."""
     along = jnp.sum(problem.penalty * state.params * direction)
     across = jnp.sum(problem.penalty * direction * direction)
-    slack = 10 * jnp.finfo(state.value.dtype).eps * jnp.abs(state.value)
+    slack = 100 * jnp.finfo(state.value.dtype).eps * jnp.abs(state.value)
+    flat = jnp.maximum(0.1 * jnp.abs(first_slope), slack)  # below the slack a slope is rounding
 
     def proceed(search):
         _, _, _, accepted, tries = search
@@ -143,7 +144,7 @@ def _search(problem: Problem, state: State, direction: jax.Array, change: jax.Ar
         loss, residual, curvature_along = problem.loss(state.outputs + length * change)
         slope = jnp.vdot(residual, change) + along + length * across
         value = loss + _penalty(problem, state.params + length * direction)
-        accepted = (jnp.abs(slope) <= 0.1 * jnp.abs(first_slope)) & (value <= state.value + slack)
+        accepted = (jnp.abs(slope) <= flat) & (value <= state.value + slack)
         low, high = jnp.where(slope < 0, length, low), jnp.where(slope < 0, high, length)
         curvature = curvature_along(change) + across
         newton = length - slope / jnp.maximum(curvature, jnp.finfo(curvature.dtype).tiny)

@@ -14,7 +14,7 @@ from pathfm.errors import InputError
 from pathfm.files import digest
 
 SEED = 0
-MOST_PATIENTS = 4000  # in a t-SNE; more are thinned out evenly
+MOST_PATIENTS = 2000  # in a t-SNE; more are thinned out evenly
 MOST_VECTOR_POINTS = 2000  # in a figure; more become pixels
 MOST_GROUPS = 10  # as many as there are markers and colours
 MARKERS = (("o", "●"), ("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"), ("X", "✖"), ("<", "◀"), (">", "▶"), ("*", "★"))
@@ -75,8 +75,8 @@ def curve_panel(curve: Curve) -> str:
         if curve.reference is not None:
             ax.axhline(curve.reference, color=MUTED, linewidth=1.2, linestyle=":", label=curve.reference_name)
         ax.set(xlabel="step", ylabel="loss")
-        ax.margins(y=0.12)
-        ax.legend(fontsize=8.5)
+        ax.margins(y=0.08)
+        ax.figure.legend(loc="outside lower center", ncols=3, fontsize=8.5, columnspacing=1.2, handlelength=1.8)
         return svg(ax)
 
 
@@ -107,13 +107,15 @@ def correlation_panel(runs: Sequence[tuple[str, np.ndarray]]) -> str:
             ax.axvline(r.mean(), linewidth=1, alpha=0.6, **look)
         ax.set(xlabel="r of a gene over test patients", ylabel="genes", ylim=(0, None))
         ax.margins(y=0.1)
-        handles, labels = ax.get_legend_handles_labels()
-        ax.figure.legend(handles, labels, loc="outside upper left", fontsize=8.5)
+        ax.figure.legend(loc="outside upper left", fontsize=8.5)
         return svg(ax)
 
 
-def change_panel(before: np.ndarray, after: np.ndarray) -> str:
-    """Each gene's r with the base against its change by tuning [genes]; a line at no change and one at the mean change."""
+def change_panel(before: np.ndarray, after: np.ndarray, limits: tuple[float, float]) -> str:
+    """Each gene's r with the base against its change by tuning [genes]; a line at no change and one at the mean change.
+
+    `limits` of the change are given, so that panels side by side can be compared.
+    """
     change = after - before
     pixels = len(change) > MOST_VECTOR_POINTS
     with axes(*PANEL) as ax:
@@ -121,7 +123,7 @@ def change_panel(before: np.ndarray, after: np.ndarray) -> str:
         colour = PIXEL_COLOURS[0] if pixels else SERIES[0]
         ax.scatter(before, change, s=9, color=colour, alpha=0.45, linewidths=0, rasterized=pixels)
         ax.axhline(change.mean(), color=SERIES[1], linewidth=1.4, linestyle="--")
-        ax.set(xlabel="r of the gene with the base", ylabel="Δ r, tuned − base")
+        ax.set(xlabel="r of the gene with the base", ylabel="Δ r, tuned − base", ylim=limits)
         return svg(ax)
 
 
@@ -129,14 +131,15 @@ def tsne(vectors: np.ndarray) -> np.ndarray:
     """[patients, 2] float64: t-SNE of standardised vectors [patients, features], seeded, started from their principal components."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     scaled = centred / np.maximum(centred.std(axis=0), 1e-6)
     kept = min(50, *scaled.shape)
-    if kept < scaled.shape[1]:
-        scaled = PCA(kept, random_state=SEED).fit_transform(scaled)
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
-    return TSNE(init="pca", perplexity=perplexity, random_state=SEED).fit_transform(scaled)
+    with threadpool_limits(1):  # one thread: the same bits on any machine, and busy machines stall spinning OpenMP threads
+        if kept < scaled.shape[1]:
+            scaled = PCA(kept, random_state=SEED).fit_transform(scaled)
+        return TSNE(init="pca", perplexity=min(30.0, (len(vectors) - 1) / 3), random_state=SEED).fit_transform(scaled)
 
 
 def shortened(name: str, most: int = 32) -> str:
@@ -154,7 +157,7 @@ def axes(width: float, height: float) -> Iterator[Any]:
 
 
 def svg(ax) -> str:
-    """The figure as an SVG element for a page: colours and fonts are the page's, its identifiers occur nowhere else."""
+    """The figure as an SVG element for a page: colours and fonts are the page's, only an equal drawing has the same identifiers."""
     file = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # the browser has its own fonts

@@ -51,8 +51,8 @@ READING = (
     ),
     (
         "Two fits",
-        "The tuned encoder was trained on the split’s training patients and may have memorised them, so a probe fitted on their features can "
-        "mislead. The held-out fit uses test patients only. A gain that stands in one fit alone (†) is not yet a gain.",
+        "The tuned encoder was trained on the split’s training patients and may have memorised them, so a probe fitted on their features "
+        "can mislead. The held-out fit uses test patients only. A gain that stands in one fit alone (†) is not yet a gain.",
     ),
     (
         "n too small",
@@ -102,9 +102,9 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
     template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     pairs = paired(list(evaluations))
     runs = named(pairs)
-    return template.get_template("report.html").render(
+    page = template.get_template("report.html").render(
         title="Base against tuned, task by task",
-        subtitle=", ".join(f"{run.name} ({run.evaluation.name})" for run in runs.values()),
+        subtitle=", ".join(dict.fromkeys(map(introduced, runs.values()))),
         smoke="These scores come from a smoke run: they show that the commands work and mean nothing else." if table.smoke else "",
         verdict=verdict(table),
         tables=[block(table, fit) for fit in table.titles],
@@ -115,6 +115,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         reading=READING,
         version=__version__,
     )
+    return page.strip() + "\n"
 
 
 def named(pairs: Sequence[tuple[Evaluation, list[Evaluation]]]) -> dict[int, Run]:
@@ -129,6 +130,11 @@ def named(pairs: Sequence[tuple[Evaluation, list[Evaluation]]]) -> dict[int, Run
     return runs
 
 
+def introduced(run: Run) -> str:
+    """The name in the table, and the run's own where it says more."""
+    return run.name if run.evaluation.name in run.name else f"{run.name} ({run.evaluation.name})"
+
+
 def block(table: Table, fit: str) -> dict:
     """One fit of the table for the template: a group of rows for each base and each tuned run."""
     groups: list[list[dict]] = []
@@ -138,8 +144,8 @@ def block(table: Table, fit: str) -> dict:
     title, caption = FITS[fit]
     notes = [note for note in table.notes if not note.startswith(("SMOKE", "warning"))] if fit == "split" else []
     return {
-        "title": title,
-        "caption": f"{caption} {'Smoke.' if table.smoke else ''}",
+        "title": f"{title} (smoke)" if table.smoke else title,
+        "caption": caption,
         "columns": table.columns,
         "groups": groups,
         "notes": [note[:1].upper() + note[1:] + "." for note in notes],
@@ -237,39 +243,41 @@ def changed(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int
 def made(runs: Sequence[Run]) -> dict:
     """What the numbers were made from: weights, split, panel, patients, versions."""
     text, code = partial(_entry, "text"), partial(_entry, "hash")
-    rows, facts = [], {}
+    rows = []
+    facts: dict[str, list] = {}
     for run in runs:
         about, card = run.evaluation.about, run.evaluation.about["card"]
-        base = card.get("base") or {}
-        values = [
-            text(run.evaluation.name),
-            text(card.get("objective")),
-            code(card.get("weight_hash")),
-            code(base.get("weight_hash")),
-            text(card.get("step")),
-            text(card.get("pairing")),
-            code(card.get("data_hash")),
-            code(about.get("split_hash")),
-            text(", ".join(map(str, run.evaluation.folds))),
-            code(about.get("panel_hash")),
-            text(card.get("pathfm")),
-        ]
-        rows.append({"name": run.name, "values": values})
-        facts.setdefault("Patients by role", []).append((run.name, _roles(run.evaluation)))
-        facts.setdefault("Scored", []).append((run.name, _scored(run.evaluation)))
-    columns = ["run", "name", "objective", "weights", "base’s weights", "steps", "pairing", "data", "split", "fold", "panel", "pathfm"]
-    return {"columns": columns, "rows": rows, "facts": [fact for name, said in facts.items() for fact in _said(name, said)]}
+        cells = {
+            "name": text(run.evaluation.name),
+            "objective": text(card.get("objective")),
+            "weights": code(card.get("weight_hash")),
+            "base’s weights": code((card.get("base") or {}).get("weight_hash")),
+            "steps": text(card.get("step")),
+            "pairing": text(card.get("pairing")),
+            "pathfm": text(card.get("pathfm")),
+        }
+        rows.append({"name": run.name, "values": list(cells.values())})
+        said = {
+            "Fold": text(", ".join(map(str, run.evaluation.folds))),
+            "Patients by role": text(_roles(run.evaluation)),
+            "Scored": text(_scored(run.evaluation)),
+            "Split": code(about.get("split_hash")),
+            "Gene panel": code(about.get("panel_hash")),
+            "Training data": code(card.get("data_hash")),
+        }
+        for name, entry in said.items():
+            facts.setdefault(name, []).append((run.name, entry))
+    return {"columns": ["run", *cells], "rows": rows, "facts": [fact for name, entries in facts.items() for fact in _once(name, entries)]}
 
 
 def _entry(kind: str, value) -> dict:
     return {"text": "–", "hash": ""} | ({kind: str(value)} if value not in (None, "") else {})
 
 
-def _said(name: str, said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def _once(name: str, entries: Sequence[tuple[str, dict]]) -> list[tuple[str, dict]]:
     """One line when all runs say the same, else a line for each."""
-    if len({words for _, words in said}) == 1:
-        return [(name, said[0][1])]
-    return [(f"{name}, {run}", words) for run, words in said]
+    first = entries[0][1]
+    return [(name, first)] if all(entry == first for _, entry in entries) else [(f"{name}, {run}", entry) for run, entry in entries]
 
 
 def _roles(evaluation: Evaluation) -> str:
@@ -283,4 +291,5 @@ def _roles(evaluation: Evaluation) -> str:
 def _scored(evaluation: Evaluation) -> str:
     scores = evaluation.scores
     tasks = scores[scores["fit"] == "split"].drop_duplicates(["task", "fold"]).groupby("column", sort=False)
-    return "; ".join(f"{column} {rows['n'].sum():,} (rarest class {rows['smallest_class'].min():,})" for column, rows in tasks)
+    counts = [(column, int(rows["n"].sum()), int(rows["smallest_class"].min())) for column, rows in tasks]
+    return "; ".join(f"{column} {n:,}" + (f" (rarest class {rarest:,})" if rarest < n else "") for column, n, rarest in counts)

@@ -34,8 +34,10 @@ class Evaluation:
             raise InputError(f"{folder / 'evaluation.json'} is not in format 1 with a card; evaluate again with this version of pathfm")
         if not about["card"].get("weight_hash"):
             raise InputError(f"{folder / 'evaluation.json'} has a card without weight_hash; evaluate again with this version of pathfm")
-        scores = read_parquet(folder / "scores.parquet", SCORES)
-        return cls(folder, about, scores, read_parquet(folder / "predictions.parquet", PREDICTIONS))
+        scores, predictions = read_parquet(folder / "scores.parquet", SCORES), pd.DataFrame(columns=PREDICTIONS)
+        if (folder / "predictions.parquet").exists():  # an evaluation of expression alone has none
+            predictions = read_parquet(folder / "predictions.parquet", PREDICTIONS)
+        return cls(folder, about, scores, predictions)
 
     @property
     def name(self) -> str:

@@ -230,6 +230,8 @@ def _notes(evaluations: list[Evaluation], rows: list[Row], columns: dict[str, st
     if images:
         yield f"unit of the bootstrap is the image, since patients are not known: {', '.join(columns[task] for task in images)}"
     for one in evaluations:
+        if one.about.get("seen_patients_allowed"):
+            yield f"warning, {one.name}: patients that the encoder was trained on were allowed among those scored"
         edge = one.scores[one.scores["note"].astype(str).str.contains("edge of the grid")]
         for fit, names in edge.groupby("fit")["column"]:
             where = ", ".join(dict.fromkeys(names))

@@ -35,10 +35,11 @@ def _of_run(row: Row, table: Table) -> Iterable[str]:
         for way in ("up", "down")
     }
     if not any(moved.values()):
-        yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond its 95 % interval."
+        yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond the 95 % interval."
     else:
         parts = [f"{word} on {_listed(moved[way])}" for way, word in (("up", "better"), ("down", "worse")) if moved[way]]
-        yield f"{_capital(row.approach)} is {' and '.join(parts)}, beyond the 95 % interval, of {_tasks(len(cells))}."
+        count = sum(map(len, moved.values()))
+        yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % interval: {'; '.join(parts)}."
     sign = {"up": "a gain", "down": "a loss", "": "not to be told from zero"}[direction(mean)]
     interval = f"[{number(mean.low, True)}, {number(mean.high, True)}]"
     yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."

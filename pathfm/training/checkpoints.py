@@ -8,6 +8,14 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from pathfm.errors import InputError
+from pathfm.files import refuse_full_disk
+
+FAILURES = (OSError, ValueError)  # a full disk is the one in Orbax's own code, the other in TensorStore's
+
+
+def unwritten(what: str, error: Exception) -> str:
+    reason = str(error).partition("\n")[0]
+    return f"{what} could not be written: {reason}; free some space and start the run again"
 
 
 class Checkpoints:
@@ -27,6 +35,12 @@ class Checkpoints:
             ),
         )
 
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._manager.close()  # waits for a save in progress
+
     def latest(self) -> int | None:
         return self._manager.latest_step()
 
@@ -39,13 +53,12 @@ class Checkpoints:
         """Starts saving; the state may be used and replaced at once. A step that is there already is left as it is."""
         if step in self._manager.all_steps():
             return
+        refuse_full_disk(Path(self._manager.directory) / str(step), sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         metrics = None if validation_loss is None else {"validation_loss": validation_loss}
         try:
             self._manager.save(step, args=ocp.args.StandardSave(state), metrics=metrics)
-        except OSError as error:
-            raise InputError(
-                f"the checkpoint of step {step} could not be written: {error}; free some space and start the run again"
-            ) from error
+        except FAILURES as error:
+            raise InputError(unwritten(f"the checkpoint of step {step} of {self._manager.directory}", error)) from error
 
     def restore(self, step: int, shapes: Any, shardings: Any) -> Any:
         """The state of a step, laid out on the devices as `shardings` says, whatever the layout it was saved from."""
@@ -61,8 +74,5 @@ class Checkpoints:
         """Waits until every save is whole; raises what went wrong in the background."""
         try:
             self._manager.wait_until_finished()
-        except OSError as error:
-            raise InputError(f"a checkpoint could not be written: {error}; free some space and start the run again") from error
-
-    def close(self) -> None:
-        self._manager.close()
+        except FAILURES as error:
+            raise InputError(unwritten(f"a checkpoint of {self._manager.directory}", error)) from error

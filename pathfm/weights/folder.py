@@ -18,7 +18,7 @@ from jax.experimental import multihost_utils
 
 from pathfm import __version__
 from pathfm.errors import InputError
-from pathfm.files import read_json, write_json
+from pathfm.files import read_json, refuse_full_disk, write_json
 from pathfm.models.vit import ViTSpec
 from pathfm.weights.card import ABSENT, FORMAT, check_card, check_parameters, read_card, spec_of
 from pathfm.weights.hashing import weight_hash
@@ -55,7 +55,7 @@ def save_weights(
     card = ABSENT | dict(card) | {"format": FORMAT, "pathfm": __version__, "weight_hash": weight_hash(params["image"])}
     check_card(card, path / "card.json")
     check_parameters(params["image"], spec_of(card, path / "card.json"), path)
-    _refuse_full_disk(params, path)
+    refuse_full_disk(path, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)))
     with _replacing_folder(path) as folder:
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(folder / "params", params)
@@ -159,15 +159,6 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _refuse_full_disk(params: Any, path: Path) -> None:
-    """Asks before writing: an Orbax that meets a full disk fails too, but with a page of tracebacks from its threads."""
-    needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
-    home = next(parent for parent in path.parents if parent.exists())
-    free = shutil.disk_usage(home).free
-    if free < needed:
-        raise InputError(f"cannot write {path}: {home} has {free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB are needed; free some space")
 
 
 def _reason(error: Exception) -> str:
