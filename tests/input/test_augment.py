@@ -45,7 +45,9 @@ def test_a_tile_is_augmented_by_its_patient_whatever_its_place(tiles):
     assert not np.allclose(ours, run(tiles, patients, strengths, step=1))
 
 
-@pytest.mark.parametrize("strengths", [AugmentConfig(stain=0.5), AugmentConfig(brightness=0.5), AugmentConfig(crop=0.6), AugmentConfig(blur=1.0)])
+@pytest.mark.parametrize(
+    "strengths", [AugmentConfig(stain=0.5), AugmentConfig(brightness=0.5), AugmentConfig(crop=0.6), AugmentConfig(blur=1.0)]
+)
 def test_stays_within_the_range_of_a_picture(tiles, strengths):
     out = run(tiles, np.arange(6), strengths)
     assert out.shape == tiles.shape and out.dtype == np.float32
@@ -54,4 +56,6 @@ def test_stays_within_the_range_of_a_picture(tiles, strengths):
 
 def test_a_crop_of_a_flat_tile_is_flat():
     flat = jnp.full((3, 1, 16, 16, 3), 100, jnp.uint8)
-    np.testing.assert_allclose(run(flat, np.arange(3), AugmentConfig(flip=False, turn=False, stain=0, brightness=0, crop=0.5)), 100 / 255, atol=1e-5)
+    np.testing.assert_allclose(
+        run(flat, np.arange(3), AugmentConfig(flip=False, turn=False, stain=0, brightness=0, crop=0.5)), 100 / 255, atol=1e-5
+    )

@@ -12,7 +12,11 @@ from pathfm.training.optimizer import learning_rate_factors, make_optimizer
 def tower(blocks=3):
     rng = np.random.default_rng(0)
     image = {f"blocks_{i}": {"kernel": rng.normal(size=(4, 4)), "bias": rng.normal(size=(4,))} for i in range(blocks)}
-    image |= {"patch_embedding": {"kernel": rng.normal(size=(4, 4))}, "class_token": rng.normal(size=(1, 1, 4)), "norm": {"scale": np.ones(4)}}
+    image |= {
+        "patch_embedding": {"kernel": rng.normal(size=(4, 4))},
+        "class_token": rng.normal(size=(1, 1, 4)),
+        "norm": {"scale": np.ones(4)},
+    }
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), {"image": image, "head": {"kernel": rng.normal(size=(4, 2))}})
 
 

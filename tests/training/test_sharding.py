@@ -40,9 +40,7 @@ def prepare(objective):
     def prepared(batch, key, train):
         del train
         views = [
-            augmented(
-                batch["tiles"], patient_keys(jax.random.fold_in(key, v), batch["patient"]), AugmentConfig(), (0.5,) * 3, (0.5,) * 3
-            )
+            augmented(batch["tiles"], patient_keys(jax.random.fold_in(key, v), batch["patient"]), AugmentConfig(), (0.5,) * 3, (0.5,) * 3)
             for v in range(objective.views)
         ]
         return {**batch, "images": jnp.stack(views)}
