@@ -13,7 +13,7 @@ from pathfm.evaluation.figures import Run, embeddings_of
 from pathfm.evaluation.plots import require_report
 from pathfm.evaluation.rendering import number
 from pathfm.evaluation.runs import Evaluation, paired
-from pathfm.evaluation.table import Cell, Table, make_table
+from pathfm.evaluation.table import MISSING, Cell, Table, make_table
 from pathfm.evaluation.verdict import direction, flags, verdict
 from pathfm.files import replacing
 from pathfm.progress import say
@@ -153,21 +153,20 @@ def block(table: Table, fit: str) -> dict:
 
 
 def shown(cell: Cell, kind: str) -> dict:
+    """A cell for the template; a difference whose interval leaves zero out has a direction."""
     if cell.value is None:
+        missing = cell.text in ("", MISSING)
         return {
-            "value": "–" if cell.text in ("", "–") else "",
+            "value": MISSING if missing else "",
             "interval": "",
             "direction": "",
-            "note": "" if cell.text == "–" else cell.text,
+            "flagged": False,
+            "note": "" if missing else cell.text,
         }
     signed = kind == "delta"
     value, low, high = (number(one, signed) for one in (cell.value, cell.low, cell.high))
-    return {
-        "value": value,
-        "interval": f"[{low}, {high}]",
-        "direction": direction(cell) if signed else "",
-        "note": "† one fit only" if cell.flagged else "",
-    }
+    way = direction(cell) if signed else ""
+    return {"value": value, "interval": f"[{low}, {high}]", "direction": way, "flagged": cell.flagged, "note": ""}
 
 
 def sections(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Run]) -> list[dict]:

@@ -40,6 +40,8 @@ def _of_run(row: Row, table: Table) -> Iterable[str]:
         parts = [f"{word} on {_listed(moved[way])}" for way, word in (("up", "better"), ("down", "worse")) if moved[way]]
         count = sum(map(len, moved.values()))
         yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % interval: {'; '.join(parts)}."
+        if gains := [gain for gain in _one_sided_gains(row, table) if gain in moved["up"]]:
+            yield f"The held-out fit does not show the gain on {_listed(gains)}."
     sign = {"up": "a gain", "down": "a loss", "": "not to be told from zero"}[direction(mean)]
     interval = f"[{number(mean.low, True)}, {number(mean.high, True)}]"
     yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."
@@ -58,10 +60,14 @@ def _seen(evaluations: Sequence[Evaluation]) -> Iterable[str]:
 
 def _one_sided(table: Table) -> Iterable[str]:
     for row in table.rows:
-        there, other = (FIT_NAMES[row.fit], next(name for fit, name in FIT_NAMES.items() if fit != row.fit))
-        for column, cell in zip(table.columns, row.cells, strict=True):
-            if cell.flagged and direction(cell) == "up":
-                yield f"{row.approach}, {column}: a gain in {there} only ({number(cell.value, True)}); {other} does not show it."
+        there, other = FIT_NAMES[row.fit], next(name for fit, name in FIT_NAMES.items() if fit != row.fit)
+        if gains := _one_sided_gains(row, table):
+            yield f"{row.approach}: a gain in {there} only, which {other} does not show, on {_listed(gains)}."
+
+
+def _one_sided_gains(row: Row, table: Table) -> list[str]:
+    cells = zip(table.columns, row.cells, strict=True)
+    return [f"{column} ({number(cell.value, True)})" for column, cell in cells if cell.flagged and direction(cell) == "up"]
 
 
 def _too_small(table: Table) -> Iterable[str]:
