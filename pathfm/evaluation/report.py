@@ -23,7 +23,7 @@ FITS = {
     "split": ("Base against tuned", "Probes fitted on the split’s training patients, scored on its test patients: the headline."),
     "held_out": (
         "Base against tuned, held-out fit",
-        "Probes fitted and scored by cross-validation among the test patients alone, whom no encoder has seen.",
+        "Probes fitted and scored by cross-validation among the test patients alone; no training patient plays a role.",
     ),
 }
 EXPRESSION_MEASURES = {
@@ -155,14 +155,8 @@ def block(table: Table, fit: str) -> dict:
 def shown(cell: Cell, kind: str) -> dict:
     """A cell for the template; a difference whose interval leaves zero out has a direction."""
     if cell.value is None:
-        missing = cell.text in ("", MISSING)
-        return {
-            "value": MISSING if missing else "",
-            "interval": "",
-            "direction": "",
-            "flagged": False,
-            "note": "" if missing else cell.text,
-        }
+        value, note = (MISSING, "") if cell.text in ("", MISSING) else ("", cell.text)
+        return {"value": value, "interval": "", "direction": "", "flagged": False, "note": note}
     signed = kind == "delta"
     value, low, high = (number(one, signed) for one in (cell.value, cell.low, cell.high))
     way = direction(cell) if signed else ""
