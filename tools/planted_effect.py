@@ -29,11 +29,11 @@ from pathfm.files import read_json, replacing, write_json, write_parquet
 from pathfm.progress import say
 
 SMALL = Settings(
-    patients=48,
-    fractions=(0.5, 0.2, 0.3),
-    tiles_per_patient=4,
-    base={"train_for": "2 steps", "batch": 16, "evaluate_every": "2 steps"},
-    shared={"train_for": "2 steps", "batch": 16, "tiles": 1, "evaluate_every": "2 steps"},
+    patients=24,
+    fractions=(0.4, 0.2, 0.4),
+    tiles_per_patient=2,
+    base={"train_for": "2 steps", "batch": 8, "evaluate_every": "2 steps"},
+    shared={"train_for": "2 steps", "batch": 8, "tiles": 1, "evaluate_every": "2 steps"},
     contrastive={"objective": {"projection": 16, "hidden": 16}},
 )
 

@@ -1,5 +1,7 @@
 """The trial of the planted effect: one small seed from the painter to the table, and the arithmetic of its intervals."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,8 +29,8 @@ def command(monkeypatch, *arguments):
 def test_small_trial_goes_from_painter_to_table_and_is_not_run_twice(tools, tmp_path, monkeypatch, capsys):
     import planted_effect
 
-    assert command(monkeypatch, "--out", tmp_path, "--small", "--workers", 1) == 0
-    printed = capsys.readouterr().out
+    tool = [sys.executable, str(TOOLS / "planted_effect.py"), "--out", str(tmp_path), "--small", "--workers", "1"]
+    printed = subprocess.run(tool, check=True, capture_output=True, text=True, env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"}).stdout
     assert "| contrastive-permuted |" in printed and "Δ to the control" in printed
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert set(scores["arm"]) == {"base", "control", "direct-true", "direct-permuted", "contrastive-true", "contrastive-permuted"}
