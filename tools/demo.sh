@@ -33,7 +33,7 @@ step python -m pathfm.train --config configs/direct.py --config.cohort="$cohort"
 step python -m pathfm.train --config configs/contrastive.py --config.cohort="$cohort" "${tuned[@]}" \
   --config.objective.projection=64 --config.objective.hidden=128 --workdir "$out/contrastive"
 
-evaluation=(--config configs/evaluate.py --config.cohort="$cohort" --config.benchmarks.mhist="$world/mhist")
+evaluation=(--config configs/evaluate.py --config.batch=64 --config.cohort="$cohort" --config.benchmarks.mhist="$world/mhist")
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/base" --config.panel="$out/direct" --workdir "$out/evaluate-base"
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/direct" --workdir "$out/evaluate-direct"
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/contrastive" --workdir "$out/evaluate-contrastive"
