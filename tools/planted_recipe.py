@@ -19,12 +19,12 @@ class Settings:
     fractions: tuple[float, float, float] = (0.65, 0.08, 0.27)
     tiles_per_patient: int = 24
     panel: str = PANEL  # which genes all arms see and are scored on
-    base: dict[str, Any] = field(default_factory=lambda: {"train_for": "300 steps", "batch": 128})
+    base: dict[str, Any] = field(default_factory=lambda: {"train_for": "300 steps", "batch": 64})
     shared: dict[str, Any] = field(
         default_factory=lambda: {
             "train_for": "300 steps",
             "batch": 64,
-            "tiles": 4,
+            "tiles": 2,
             "optimizer": {"learning_rate": 1e-3, "layer_decay": 1.0},
             "augment": {"stain": 0.2, "brightness": 0.2, "crop": 0.0},
         }
