@@ -28,7 +28,6 @@ class Extractor:
     cache: Path
     batch: int
     tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all
-    bad_records: int = 0
     _features: Callable = field(init=False)
 
     def __post_init__(self):
@@ -98,5 +97,4 @@ class Extractor:
                 try:
                     yield decode_tile(data, int(row.tile))
                 except ValueError:
-                    self.bad_records += 1
                     say(f"warning: slide {row.slide}, record {number} does not decode; it is left out")
