@@ -129,9 +129,7 @@ def label_task(task: Task, config: EvaluateConfig, people: pd.DataFrame, feature
         return None
     who = Who(people["patient"].to_numpy(), people["role"].to_numpy())
     labels = people[task.name].to_numpy(object)
-    return probe_classification(
-        task, features, labels, who, fold=fold, split_hash=splits.hash, class_weight=class_weight(config), seed=config.seed
-    )
+    return probe_classification(task, features, labels, who, fold=fold, split_hash=splits.hash, **probe_options(config))
 
 
 def read_benchmarks(tasks: list[Task], config: EvaluateConfig) -> dict[str, Benchmark]:
@@ -145,7 +143,7 @@ def benchmark_task(task: Task, benchmark: Benchmark, config: EvaluateConfig, ext
     patients = None if benchmark.patients is None else np.array(benchmark.patients, object)
     who = Who(np.array(benchmark.units, object), np.array(benchmark.roles, object), patients)
     features, labels = extractor.benchmark(benchmark), np.array(benchmark.labels, object)
-    return probe_classification(task, features, labels, who, class_weight=class_weight(config), seed=config.seed)
+    return probe_classification(task, features, labels, who, **probe_options(config))
 
 
 def expression_task(
@@ -177,12 +175,14 @@ def expression_task(
         fold=fold,
         split_hash=splits.hash,
         permutations=config.permutations,
+        resamples=config.resamples,
         seed=config.seed,
     )
 
 
-def class_weight(config: EvaluateConfig) -> str | None:
-    return None if config.class_weight == "none" else config.class_weight
+def probe_options(config: EvaluateConfig) -> dict:
+    weight = None if config.class_weight == "none" else config.class_weight
+    return {"class_weight": weight, "resamples": config.resamples, "seed": config.seed}
 
 
 def keep(workdir, config, weights, panel, splits, fold, people, features, scores, predictions, expression) -> None:

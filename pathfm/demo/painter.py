@@ -21,7 +21,7 @@ STAMP = 10
 SQUARE = 96
 GLAND_WALL = 13.0
 NECROSIS_LEVEL = 1.75
-NECROSIS_EFFECT = 0.5
+NECROSIS_EFFECT = 0.9
 
 HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
 EOSIN = np.array([0.10, 0.84, 0.30])
@@ -134,12 +134,13 @@ def scatter(rng: np.random.Generator, programmes: np.ndarray, habits: np.ndarray
     glands[:, 5] = rng.uniform(0, 2 * np.pi, len(glands))
 
     sites = jittered_grid(rng, extent)
-    kept = sites[rng.random(len(sites)) < np.clip(0.46 + 0.10 * cellularity + 0.04 * proliferation, 0.1, 0.95)]
-    tumour = nuclei(rng, kept, 4.6 + 0.30 * proliferation + 0.30 * size, 0.14 + 0.02 * proliferation, 0.78 + 0.08 * darkness, TUMOUR)
-    tumour[:, 6] = np.clip(rng.normal(0.20 + 0.07 * proliferation, 0.08, len(tumour)), 0, 0.6)
-    mitoses = nuclei(rng, anywhere(rng, area * 0.45 * np.exp(0.6 * proliferation), extent), 3.6, 0.15, 1.5, TUMOUR)
+    kept = sites[rng.random(len(sites)) < np.clip(0.46 + 0.08 * cellularity + 0.06 * proliferation, 0.1, 0.95)]
+    radius, dark = 4.6 + 0.45 * proliferation + 0.25 * size, 0.78 + 0.06 * darkness + 0.04 * proliferation
+    tumour = nuclei(rng, kept, radius, 0.14 + 0.02 * proliferation, dark, TUMOUR)
+    tumour[:, 6] = np.clip(rng.normal(0.22 + 0.10 * proliferation, 0.08, len(tumour)), 0, 0.6)
+    mitoses = nuclei(rng, anywhere(rng, area * 0.45 * np.exp(0.7 * proliferation), extent), 3.6, 0.15, 1.5, TUMOUR)
     mitoses[:, 3] *= 0.6
-    lymphocytes = nuclei(rng, infiltrate(rng, area * 4.0 * np.exp(0.5 * immune), extent), 3.0, 0.08, 1.15, LYMPHOCYTE)
+    lymphocytes = nuclei(rng, infiltrate(rng, area * 5.0 * np.exp(0.8 * immune), extent), 3.0, 0.08, 1.4, LYMPHOCYTE)
     lymphocytes[:, 3] = lymphocytes[:, 2] * rng.uniform(0.88, 1, len(lymphocytes))
     debris = nuclei(rng, anywhere(rng, area * 30, extent), 1.6, 0.3, 0.9, DEBRIS)
     return Objects(np.concatenate([tumour, lymphocytes, mitoses, debris, epithelium(rng, glands, size, darkness)]), glands)

@@ -24,6 +24,7 @@ class EvaluateConfig:
     seed: int = 0
     tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all
     batch: int = 256  # tiles
+    resamples: int = 0  # further probes, each fitted on training patients drawn with replacement: the sd of a score over them
     permutations: int = 1000  # for the number of genes predicted better than chance
     cache: str = ""  # folder of features; empty: `features/` of the run folder
     allow_seen_patients: bool = False  # score patients that the encoder was trained on; the report says so

@@ -1,7 +1,8 @@
 """Frozen features of images, computed once: batches of one shape on all devices, the last one filled up."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from pathfm.models.images import normalised
 from pathfm.models.vit import ViT, ViTSpec
+
+Owner = TypeVar("Owner")
 
 
 def feature_function(spec: ViTSpec, params: Any, mean: tuple[float, ...], std: tuple[float, ...]) -> Callable[[np.ndarray], jax.Array]:
@@ -29,28 +32,28 @@ def feature_function(spec: ViTSpec, params: Any, mean: tuple[float, ...], std: t
     return lambda images: features(params, jax.device_put(images, split))
 
 
-def embedded(features: Callable[[np.ndarray], jax.Array], images: Iterable[np.ndarray], batch: int) -> Iterator[np.ndarray]:
-    """The feature float32 [features] of each image uint8 [height, width, 3], in order; one batch is computed while the next is read."""
+def embedded(
+    features: Callable[[np.ndarray], jax.Array], images: Iterable[tuple[Owner, np.ndarray]], batch: int
+) -> Iterator[tuple[Owner, np.ndarray]]:
+    """(owner, feature float32 [features]) of each (owner, image uint8 [height, width, 3]), in order.
+
+    A batch holds the images of many owners; one batch is computed while the next is read.
+    """
     batch = -(-batch // jax.local_device_count()) * jax.local_device_count()
-    waiting: jax.Array | None = None
-    count = 0
-    for block in _blocks(images, batch):
-        padded = np.zeros((batch, *block[0].shape), np.uint8)
-        padded[: len(block)] = block
+    waiting: tuple[list[Owner], jax.Array] | None = None
+    stream = iter(images)
+    while block := list(itertools.islice(stream, batch)):
+        owners, pixels = zip(*block, strict=True)
+        padded = np.zeros((batch, *pixels[0].shape), np.uint8)
+        padded[: len(block)] = pixels
         result = features(padded)
         if waiting is not None:
-            yield from np.asarray(waiting)[:count]
-        waiting, count = result, len(block)
+            yield from _rows(*waiting)
+        waiting = list(owners), result
     if waiting is not None:
-        yield from np.asarray(waiting)[:count]
+        yield from _rows(*waiting)
 
 
-def _blocks(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    block = []
-    for image in images:
-        block.append(image)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
+def _rows(owners: list[Owner], features: jax.Array) -> Iterator[tuple[Owner, np.ndarray]]:
+    """Each owner with its row; rows of padding have none."""
+    return zip(owners, np.asarray(features), strict=False)

@@ -14,6 +14,8 @@ from pathfm.evaluation.scores import SMALLEST_CLASS, too_small
 from pathfm.evaluation.strength import STRENGTHS, choose_strength
 from pathfm.evaluation.tasks import Task
 
+ROLES = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class PredictedExpression:
@@ -35,13 +37,15 @@ def probe_expression(
     fold: int = 0,
     split_hash: str | None = None,
     permutations: int = 1000,
+    resamples: int = 0,
     seed: int = 0,
     fits: tuple[str, ...] = FITS,
 ) -> tuple[pd.DataFrame, PredictedExpression]:
     """(scores, predictions) of ridge regression from features [n, d] to truth [n, genes], one row per patient, in the panel's z-scores.
 
     sites [n] bound the permutations; cancers [n] (None where unknown) give the within-cancer variant, the strata of the held-out parts and
-    the baseline "predict from cancer type". Strength is chosen by the mean Pearson over genes on validation.
+    the baseline "predict from cancer type". Strength is chosen by the mean Pearson over genes on validation. `resamples` further fits,
+    each on training patients drawn with replacement, give the mean Pearson's sd over training sets ("mean_pearson_sd").
     """
     features, truth = np.asarray(features, np.float32), np.asarray(truth, np.float32)
     sites = np.asarray(sites, object).astype(str)
@@ -51,7 +55,7 @@ def probe_expression(
     scores, blocks, obs = [], [], []
     for fit in fits:
         if fit == "split":
-            prediction, strength, note = _ridge(features, truth, roles)
+            prediction, strength, note = _ridge(features, truth, *(np.flatnonzero(roles == role) for role in ROLES))
             parts = np.zeros(len(test), int)
         elif len(test) < SMALLEST_CLASS:
             scores.append(_expression_scores({}, fit, len(test), np.nan, ""))
@@ -61,7 +65,9 @@ def probe_expression(
             prediction, strength, note = _ridge_among(features[test], truth[test], parts)
         results = {}
         if len(test) >= SMALLEST_CLASS:
-            results = _measured(prediction, truth[test], parts, sites[test], cancers[test], permutations, seed)
+            if fit == "split" and resamples:
+                results["mean_pearson_sd"] = _spread(features, truth, roles, resamples, seed_of([task.name, seed, "resample"]))
+            results |= _measured(prediction, truth[test], parts, sites[test], cancers[test], permutations, seed)
             if fit == "split":
                 baselines = expression.from_cancer_type(truth, cancers, roles == "train")[test]
                 for name, guess in (("cohort_mean", np.zeros_like(baselines)), ("cancer_type", baselines)):
@@ -80,27 +86,29 @@ def probe_expression(
     return score, PredictedExpression(predicted, true, pd.concat(obs) if obs else none)
 
 
-def _ridge(features: np.ndarray, truth: np.ndarray, roles: np.ndarray) -> tuple[np.ndarray, float, str]:
-    """(prediction float32 of the rows with the role "test", strength, warning)."""
-    train, val, test = (roles == role for role in ("train", "val", "test"))
-    if train.sum() < 2 or not val.any():
-        counts = f"{train.sum()} training and {val.sum()} validation patients"
+def _ridge(features: np.ndarray, truth: np.ndarray, train: np.ndarray, val: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, float, str]:
+    """(prediction float32 of the rows `test`, strength, warning); a row may stand in `train` more than once."""
+    if len(train) < 2 or not len(val):
+        counts = f"{len(train)} training and {len(val)} validation patients"
         raise InputError(f"expression and features are there for {counts}; at least 2 and 1 are needed")
     fitted = fit_ridge_path(features[train], truth[train])
-    scores = [_validation(guess, truth[val]) for guess in fitted.predict_all(features[val], STRENGTHS)]
-    best, note = choose_strength(np.array(scores))
+    best, note = choose_strength(np.nan_to_num(fitted.mean_pearson(features[val], truth[val], STRENGTHS)))
     return fitted.predict(features[test], STRENGTHS[best]).astype(np.float32), float(STRENGTHS[best]), note
 
 
-def _validation(prediction: np.ndarray, truth: np.ndarray) -> float:
-    r = expression.pearson(prediction, truth)
-    return float(np.nanmean(r)) if not np.isnan(r).all() else 0.0
+def _spread(features: np.ndarray, truth: np.ndarray, roles: np.ndarray, resamples: int, seed: int) -> float:
+    """The sd of the mean Pearson over fits on training patients drawn with replacement."""
+    generator = np.random.default_rng(seed)
+    train, val, test = (np.flatnonzero(roles == role) for role in ROLES)
+    guesses = (_ridge(features, truth, generator.choice(train, len(train)), val, test)[0] for _ in range(resamples))
+    return float(np.std([expression.summary(expression.pearson(guess, truth[test]))["mean_pearson"] for guess in guesses]))
 
 
 def _ridge_among(features: np.ndarray, truth: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, float, str]:
     prediction, strengths, edges = np.empty_like(truth), [], 0
     for part in range(PARTS):
-        prediction[parts == part], strength, note = _ridge(features, truth, roles_in_part(parts, part))
+        roles = roles_in_part(parts, part)
+        prediction[parts == part], strength, note = _ridge(features, truth, *(np.flatnonzero(roles == role) for role in ROLES))
         strengths.append(strength)
         edges += bool(note)
     return prediction, float(np.median(strengths)), edges_note(edges)

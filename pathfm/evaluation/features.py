@@ -1,6 +1,7 @@
 """Features of slides and of benchmark images: computed once, kept by the hashes of weights, data and preprocessing."""
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,56 +41,56 @@ class Extractor:
 
         `slides` are rows of slides.parquet. A slide without a readable tile is named and left out.
         """
-        key = self._key([self.tiles_per_slide])
-        features, owners = [], []
-        for row in track(list(slides.sort_values("slide").itertuples()), "features", unit="slides"):
-            path = self.cache / key / f"{digest([row.slide, row.records_sha256])[:32]}.npy"
-            vector = self._kept(path, lambda row=row: self._slide(folder, row))
-            if vector is not None:
-                features.append(vector)
-                owners.append(row.patient)
-        if not owners:
+        rows = list(slides.sort_values("slide").itertuples())
+        paths = {
+            row.slide: self.cache / self._key([self.tiles_per_slide]) / f"{digest([row.slide, row.records_sha256])[:32]}.npy"
+            for row in rows
+        }
+        vectors = {slide: np.load(path, allow_pickle=False) for slide, path in paths.items() if path.exists()}
+        missing = [row for row in rows if row.slide not in vectors]
+        for slide, vector in track(self._slides(folder, missing), "features", len(missing), "slides"):
+            vectors[slide] = vector
+            _keep(paths[slide], vector)
+        for row in missing:
+            if row.slide not in vectors:
+                say(f"warning: no tile of slide {row.slide} can be read; it is left out")
+        if not vectors:
             raise InputError(f"no slide of {folder.slides} has a readable tile")
-        table = pd.DataFrame(np.stack(features)).groupby(np.asarray(owners)).mean()
+        there = [row for row in rows if row.slide in vectors]
+        table = pd.DataFrame(np.stack([vectors[row.slide] for row in there])).groupby(np.asarray([row.patient for row in there])).mean()
         return list(table.index), table.to_numpy(np.float32)
 
     def benchmark(self, benchmark: Benchmark) -> np.ndarray:
         """The features [images, features] of a benchmark's images, resized and cropped to the tower's tile."""
         edge = self.weights.card["tile"]
         path = self.cache / self._key([benchmark.task, benchmark.digest, edge]) / f"{benchmark.task}.npy"
+        if path.exists():
+            return np.load(path, allow_pickle=False)
         numbers = track(range(len(benchmark.units)), f"features of {benchmark.task}", unit="images")
-        return self._kept(path, lambda: np.stack(list(self._embedded(fitted(benchmark.read(number), edge) for number in numbers))))
+        features = np.stack(
+            [feature for _, feature in self._embedded((number, fitted(benchmark.read(number), edge)) for number in numbers)]
+        )
+        _keep(path, features)
+        return features
 
     def _key(self, parts: list) -> str:
         card = self.weights.card
         platform = jax.devices()[0].platform
         return digest([PREPROCESSING, card["weight_hash"], card["architecture"], card["normalisation"], platform, *parts])[:32]
 
-    def _embedded(self, images) -> Iterator[np.ndarray]:
+    def _embedded(self, images: Iterable[tuple]) -> Iterator[tuple]:
         return embedded(self._features, images, self.batch)
 
-    def _kept(self, path: Path, compute: Callable[[], np.ndarray | None]) -> np.ndarray | None:
-        """What `path` holds, or what `compute` returns, then kept there."""
-        if path.exists():
-            return np.load(path, allow_pickle=False)
-        values = compute()
-        if values is not None:
-            with replacing(path) as temporary, open(temporary, "wb") as file:
-                np.save(file, values, allow_pickle=False)
-        return values
+    def _slides(self, folder: CohortFolder, rows: Sequence) -> Iterator[tuple[str, np.ndarray]]:
+        """(slide, mean feature [features] of its tiles) of every slide that has a readable tile, in order."""
+        tiles = ((row.slide, image) for row in rows for image in self._tiles(folder, row))
+        for slide, features in itertools.groupby(self._embedded(tiles), key=lambda one: one[0]):
+            yield slide, np.mean([feature for _, feature in features], axis=0, dtype=np.float64).astype(np.float32)
 
-    def _slide(self, folder: CohortFolder, row) -> np.ndarray | None:
-        """The mean feature [features] of a slide's tiles; None, with a line, when none can be read."""
+    def _tiles(self, folder: CohortFolder, row) -> Iterator[np.ndarray]:
+        """The tiles uint8 [tile, tile, 3] of a slide that decode; of many, as many as wanted, spread evenly."""
         count = int(row.tiles)
-        wanted = min(count, self.tiles_per_slide or count)
-        numbers = np.unique(np.linspace(0, count - 1, wanted).round().astype(int))
-        features = list(self._embedded(self._tiles(folder, row, numbers)))
-        if not features:
-            say(f"warning: no tile of slide {row.slide} can be read; it is left out")
-            return None
-        return np.mean(features, axis=0, dtype=np.float64).astype(np.float32)
-
-    def _tiles(self, folder: CohortFolder, row, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        numbers = np.unique(np.linspace(0, count - 1, min(count, self.tiles_per_slide or count)).round().astype(int))
         records = TileRecords(folder.records(row.slide))
         for first in range(0, len(numbers), self.batch):
             some = numbers[first : first + self.batch]
@@ -98,3 +99,8 @@ class Extractor:
                     yield decode_tile(data, int(row.tile))
                 except ValueError:
                     say(f"warning: slide {row.slide}, record {number} does not decode; it is left out")
+
+
+def _keep(path: Path, values: np.ndarray) -> None:
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, values, allow_pickle=False)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pathfm.evaluation import lbfgs
+from pathfm.evaluation.device import float64
 from pathfm.evaluation.standard import standardisation
 
 TOLERANCE = 1e-10
@@ -57,14 +58,9 @@ def fit_path(
             times = times * (truth @ (times.sum() / (classes * np.maximum(times @ truth, 1e-30))))
         design = np.concatenate([(features - mean) * scale, np.ones((len(features), 1))], axis=1)
         rows = (np.pad(design, ((0, padding), (0, 0))), np.pad(truth, ((0, padding), (0, 0))), np.pad(times, (0, padding)))
-        with jax.enable_x64(True), jax.default_device(_device()):
+        with float64():
             fitted.append((mean, scale, *map(np.asarray, _fit(*map(jnp.asarray, rows), jnp.asarray(strengths, jnp.float64)))))
     return LogisticPath(*map(np.stack, zip(*fitted, strict=True)))
-
-
-def _device() -> jax.Device:
-    """The default device, but the host where that is a TPU, which only emulates float64."""
-    return jax.local_devices(backend="cpu")[0] if jax.default_backend() == "tpu" else jax.local_devices()[0]
 
 
 def _padded(rows: int) -> int:

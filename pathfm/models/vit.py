@@ -124,11 +124,11 @@ class ViT(nn.Module):
         rows, columns = spec.grid(images.shape[1], images.shape[2])
         patches = PatchEmbedding(spec.width, spec.patch, self.dtype, name="patch_embedding")(images)
         side = spec.image_size // spec.patch
-        position = self.param("position", _initial, (1, spec.prefix_slots + side * side, spec.width))
+        position = self.param("position", _token, (1, spec.prefix_slots + side * side, spec.width))
         position = resize_grid(position, spec.prefix_slots, (side, side), (rows, columns)).astype(self.dtype)
-        prefix = [self.param("class_token", _initial, (1, 1, spec.width))]
+        prefix = [self.param("class_token", _token, (1, 1, spec.width))]
         if spec.registers:
-            prefix.append(self.param("registers", _initial, (1, spec.registers, spec.width)))
+            prefix.append(self.param("registers", _token, (1, spec.registers, spec.width)))
         prefix = jnp.concatenate(prefix, axis=1).astype(self.dtype)
         with_slot = prefix[:, : spec.prefix_slots] + position[:, : spec.prefix_slots]
         prefix = jnp.concatenate([with_slot, prefix[:, spec.prefix_slots :]], axis=1)
@@ -155,7 +155,7 @@ class PatchEmbedding(nn.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         batch, height, width, channels = images.shape
         rows, columns, size = height // self.patch, width // self.patch, self.patch
-        kernel = self.param("kernel", _initial, (size, size, channels, self.width))
+        kernel = self.param("kernel", _unit_gain, (size, size, channels, self.width))
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
         pixels = images.astype(self.dtype).reshape(batch, rows, size, columns, size, channels)
         pixels = pixels.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * columns, size * size * channels)
@@ -191,12 +191,12 @@ class Attention(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         spec, (batch, length, width) = self.spec, tokens.shape
         depth = spec.width // spec.heads
-        qkv = nn.Dense(3 * width, use_bias=spec.qkv_bias, dtype=self.dtype, kernel_init=_initial, name="qkv")(tokens)
+        qkv = nn.Dense(3 * width, use_bias=spec.qkv_bias, dtype=self.dtype, kernel_init=_unit_gain, name="qkv")(tokens)
         query, key, value = qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4)
         logits = jnp.einsum("bhqd,bhkd->bhqk", query * depth**-0.5, key, preferred_element_type=jnp.float32)
         weights = jax.nn.softmax(logits, axis=-1).astype(self.dtype)
         mixed = jnp.einsum("bhqk,bhkd->bqhd", weights, value).reshape(batch, length, width)
-        return nn.Dense(width, dtype=self.dtype, kernel_init=_initial, name="projection")(mixed)
+        return nn.Dense(width, dtype=self.dtype, kernel_init=_unit_gain, name="projection")(mixed)
 
 
 class MLP(nn.Module):
@@ -209,13 +209,13 @@ class MLP(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         spec = self.spec
         gated = spec.mlp != "gelu"
-        hidden = nn.Dense(spec.mlp_width * (2 if gated else 1), dtype=self.dtype, kernel_init=_initial, name="in")(tokens)
+        hidden = nn.Dense(spec.mlp_width * (2 if gated else 1), dtype=self.dtype, kernel_init=_unit_gain, name="in")(tokens)
         if gated:
             gate, value = jnp.split(hidden, 2, axis=-1)
             hidden = nn.silu(gate) * value
         else:
             hidden = exact_gelu(hidden)
-        return nn.Dense(spec.width, dtype=self.dtype, kernel_init=_initial, name="out")(hidden)
+        return nn.Dense(spec.width, dtype=self.dtype, kernel_init=_unit_gain, name="out")(hidden)
 
 
 def exact_gelu(x: jax.Array) -> jax.Array:
@@ -224,7 +224,8 @@ def exact_gelu(x: jax.Array) -> jax.Array:
     return (0.5 * wide * (1.0 + jax.lax.erf(wide * 0.5**0.5))).astype(x.dtype)
 
 
-_initial = nn.initializers.truncated_normal(0.02)
+_token = nn.initializers.truncated_normal(0.02)
+_unit_gain = nn.initializers.lecun_normal()
 
 
 @lru_cache(maxsize=64)

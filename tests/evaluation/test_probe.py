@@ -85,6 +85,17 @@ def test_a_benchmark_without_validation_cuts_it_from_train_and_has_one_fit():
     assert spread["note"].item() == "over 3 resampled training sets" and 0 <= spread["value"].item() < 0.2
 
 
+def test_resampled_training_sets_give_the_expression_probe_an_sd():
+    features, truth, sites, _ = expression()
+    options = {"sites": sites, "permutations": 0, "fits": ("split",)}
+    scores, predicted = probe_expression(EXPRESSION, features, truth, Who(PATIENTS, ROLES), resamples=4, **options)
+    value = scores.set_index("metric")["value"]
+    assert 0 < value["mean_pearson_sd"] < 0.1
+    again, plain = probe_expression(EXPRESSION, features, truth, Who(PATIENTS, ROLES), **options)
+    assert "mean_pearson_sd" not in set(again["metric"])
+    np.testing.assert_array_equal(predicted.prediction, plain.prediction)
+
+
 def test_one_class_in_training_is_refused():
     labels = np.where(ROLES == "train", "mutant", LABELS).astype(object)
     with pytest.raises(InputError, match="tp53 has fewer than two classes among its training rows"):

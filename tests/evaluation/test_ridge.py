@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+from pathfm.evaluation.expression import pearson
 from pathfm.evaluation.ridge import fit_ridge_path
 from pathfm.evaluation.strength import STRENGTHS
 
@@ -18,10 +19,30 @@ def test_predictions_are_scikit_learns_at_every_strength(rows, features):
     path = fit_ridge_path(values[:rows], truth[:rows])
     scaler = StandardScaler().fit(values[:rows].astype(np.float64))
     standard = scaler.transform(values.astype(np.float64))
-    for strength, ours in zip(STRENGTHS, path.predict_all(values[rows:], STRENGTHS), strict=True):
+    for strength in STRENGTHS:
         theirs = Ridge(alpha=strength, solver="svd").fit(standard[:rows], truth[:rows]).predict(standard[rows:])
+        ours = path.predict(values[rows:], strength)
+        assert ours.dtype == np.float64
         assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
-        np.testing.assert_allclose(path.predict(values[rows:], strength), ours)
+
+
+def test_the_score_of_a_strength_is_the_mean_correlation_of_its_predictions():
+    rng = np.random.default_rng(2)
+    values, truth = rng.normal(size=(90, 6)), rng.normal(size=(90, 7))
+    truth[:, 0] += values[:, 0]
+    truth[60:, 3] = 1.5
+    path = fit_ridge_path(values[:60], truth[:60])
+    ours = path.mean_pearson(values[60:], truth[60:], STRENGTHS)
+    theirs = [np.nanmean(pearson(path.predict(values[60:], strength), truth[60:])) for strength in STRENGTHS]
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+def test_constant_predictions_score_zero_and_constant_truth_has_no_score():
+    rng = np.random.default_rng(3)
+    values, truth = np.full((40, 3), 0.1), rng.normal(size=(40, 2))
+    path = fit_ridge_path(values, truth)
+    np.testing.assert_array_equal(path.mean_pearson(values, truth, STRENGTHS), np.zeros(len(STRENGTHS)))
+    assert np.isnan(path.mean_pearson(values, np.ones_like(truth), STRENGTHS)).all()
 
 
 def test_a_constant_feature_has_no_say():
