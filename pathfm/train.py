@@ -242,6 +242,7 @@ def keep_weights(
         "panel_hash": data.panel.hash if data.panel else None,
         "genes": len(data.panel.genes) if data.panel else None,
         "data_hash": data.data_hash,
+        "recipe_hash": config.recipe_hash,
         "step": step,
     }
     seen = frozenset(data.train.patients) | (base.patients if base else frozenset())

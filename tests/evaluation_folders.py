@@ -21,11 +21,15 @@ CLASSES = {
 COLUMNS = {"cancer": "cancer", "tp53": "TP53", "breast": "breast", "lung": "lung", "mhist": "MHIST", "expression": "expression"}
 GENES = 30
 SITES = ("A1", "B2", "C3", "D4", "E5", "F6")
-FOLD = 0
 
 
 def patients(role: str, count: int) -> list[str]:
     return [f"TCGA-{SITES[number % 6]}-{role}{number:03d}" for number in range(count)]
+
+
+def tested(fold: int, count: int) -> list[str]:
+    """The test patients of a fold."""
+    return patients(f"T{fold or ''}", count)
 
 
 def write_evaluation(
@@ -42,10 +46,14 @@ def write_evaluation(
     smoke: bool = False,
     test: int = 90,
     name: str | None = None,
+    recipe: str | None = None,
+    fold: int = 0,
+    first_gene: int = 0,
 ) -> Path:
     """One evaluation folder; `right` is the share of right predictions, `noise` that of predicted expression (truth has sd 1).
 
-    `swapped` predictions of each task become right and as many become wrong: changes that do not help.
+    `swapped` predictions of each task become right and as many become wrong: changes that do not help. Evaluations of one `recipe`
+    and several `fold`s belong together.
     """
     root.mkdir(parents=True)
     panel_hash = "b" * 64
@@ -60,7 +68,8 @@ def write_evaluation(
         "weight_hash": weight_hash,
         "base": base,
         "split_hash": split_hash,
-        "fold": FOLD,
+        "fold": fold,
+        "recipe_hash": recipe,
         "pairing": None if base is None else "true",
         "panel_hash": None if base is None else panel_hash,
         "genes": None if base is None else GENES,
@@ -73,8 +82,8 @@ def write_evaluation(
         "card": card,
         "approach": approach,
         "split_hash": split_hash,
-        "fold": FOLD,
-        "folds": [FOLD],
+        "fold": fold,
+        "folds": [fold],
         "panel_hash": panel_hash,
         "training_metrics": True,
         "smoke": smoke,
@@ -85,18 +94,18 @@ def write_evaluation(
     for task in CLASSES:
         for fit in ("split",) if task == "mhist" else ("split", "held_out"):
             share = right if fit == "split" or held_out_right is None else held_out_right
-            rows = _predictions(task, fit, test, share, swapped)
+            rows = _predictions(task, fit, test, share, swapped, fold)
             predictions.append(rows)
             scores.append(_score(task, fit, rows))
     write_parquet(pd.concat(predictions, ignore_index=True), root / "predictions.parquet")
-    expression, measured = _expression(test, noise)
+    expression, measured = _expression(test, noise, fold, first_gene)
     expression.write_h5ad(root / "expression_predictions.h5ad")
     scores += [
         {"task": "expression", "fit": fit, "metric": metric, "value": value, "n": test, "smallest_class": test}
         for fit, values in measured.items()
         for metric, value in values.items()
     ]
-    table = pd.DataFrame(scores).assign(fold=FOLD, strength=1.0, note="")
+    table = pd.DataFrame(scores).assign(fold=fold, strength=1.0, note="")
     table.insert(1, "column", table["task"].map(COLUMNS))
     write_parquet(table, root / "scores.parquet")
     _embeddings(test, weight_hash).write_h5ad(root / "embeddings.h5ad")
@@ -114,7 +123,7 @@ def write_runs(root: Path, **tuned) -> list[Path]:
     ]
 
 
-def _predictions(task: str, fit: str, count: int, right: float, swapped: int) -> pd.DataFrame:
+def _predictions(task: str, fit: str, count: int, right: float, swapped: int, fold: int) -> pd.DataFrame:
     """The same easy units are right for every run, so that a difference is paired."""
     classes = sorted(CLASSES[task])
     rng = np.random.default_rng([len(task), count])
@@ -127,12 +136,12 @@ def _predictions(task: str, fit: str, count: int, right: float, swapped: int) ->
     guess = np.where(hit, truth, (truth + 1) % len(classes))
     probability = np.full((count, len(classes)), 0.2 / (len(classes) - 1))
     probability[np.arange(count), guess] = 0.8
-    units = [f"image{number:03d}.png" for number in range(count)] if task == "mhist" else patients("T", count)
+    units = [f"image{number:03d}.png" for number in range(count)] if task == "mhist" else tested(fold, count)
     return pd.DataFrame(
         {
             "task": task,
             "fit": fit,
-            "fold": FOLD,
+            "fold": fold,
             "unit": units,
             "patient": units,
             "truth": [classes[i] for i in truth],
@@ -149,27 +158,28 @@ def _score(task: str, fit: str, rows: pd.DataFrame) -> dict:
     return {"task": task, "fit": fit, "metric": "balanced_accuracy", "value": value, "n": len(rows), "smallest_class": smallest}
 
 
-def _expression(count: int, noise: float) -> tuple[anndata.AnnData, dict[str, dict[str, float]]]:
-    rng = np.random.default_rng(7)
+def _expression(count: int, noise: float, fold: int, first_gene: int) -> tuple[anndata.AnnData, dict[str, dict[str, float]]]:
+    rng = np.random.default_rng(7 + fold)
     truth = rng.normal(size=(count, GENES)).astype(np.float32)
     error = rng.normal(size=(2, count, GENES)).astype(np.float32)
     predicted = truth[None] + np.float32(noise) * error
     measured = {}
     for fit, one in zip(("split", "held_out"), predicted, strict=True):
         measured[fit] = summary(pearson(one, truth)) | {"baseline_cancer_type/mean_pearson": 0.05}
-    names = patients("T", count)
+    names = tested(fold, count)
     obs = pd.DataFrame(
         {
             "patient": names * 2,
-            "fold": FOLD,
+            "fold": fold,
             "fit": np.repeat(["split", "held_out"], count),
             "part": np.concatenate([np.zeros(count, int), np.arange(count) % 5]),
             "site": [name.split("-")[1] for name in names] * 2,
             "cancer": [CLASSES["cancer"][number % 3] for number in range(count)] * 2,
         },
-        index=[f"{fit}-{FOLD}-{name}" for fit in measured for name in names],
+        index=[f"{fit}-{fold}-{name}" for fit in measured for name in names],
     )
-    var = pd.DataFrame({"symbol": [f"GENE{gene}" for gene in range(GENES)]}, index=[f"ENSG{gene:011d}" for gene in range(GENES)])
+    genes = range(first_gene, first_gene + GENES)
+    var = pd.DataFrame({"symbol": [f"GENE{gene}" for gene in genes]}, index=[f"ENSG{gene:011d}" for gene in genes])
     table = anndata.AnnData(predicted.reshape(-1, GENES), obs=obs, var=var)
     table.layers["truth"] = np.concatenate([truth, truth])
     return table, measured

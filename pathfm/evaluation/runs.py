@@ -1,5 +1,6 @@
 """Folders of finished evaluations: what they hold, and which of them may be compared."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ class Evaluation:
     about: dict  # evaluation.json
     scores: pd.DataFrame
     predictions: pd.DataFrame
+    parts: tuple["Evaluation", ...] = ()  # the evaluations of single folds that this one joins
 
     @classmethod
     def read(cls, folder: str | Path) -> "Evaluation":
@@ -38,6 +40,21 @@ class Evaluation:
         if (folder / "predictions.parquet").exists():  # an evaluation of expression alone has none
             predictions = read_parquet(folder / "predictions.parquet", PREDICTIONS)
         return cls(folder, about, scores, predictions)
+
+    @classmethod
+    def over_folds(cls, parts: Sequence["Evaluation"]) -> "Evaluation":
+        """One evaluation out of several that differ in their fold; its folder and card are those of the first."""
+        if len(parts) == 1:
+            return parts[0]
+        parts = tuple(sorted(parts, key=lambda one: one.folds))
+        tables = (pd.concat([getattr(one, name) for one in parts], ignore_index=True) for name in ("scores", "predictions"))
+        about = parts[0].about | {"folds": [fold for one in parts for fold in one.folds], "smoke": any(one.smoke for one in parts)}
+        return cls(parts[0].folder, about, *tables, parts)
+
+    def of_folds(self, folds: Iterable) -> "Evaluation":
+        """What this evaluation holds of these folds."""
+        chosen = [one for one in self.parts if set(one.folds) <= set(folds)]
+        return self.over_folds(chosen) if chosen else self
 
     @property
     def name(self) -> str:
@@ -60,6 +77,11 @@ class Evaluation:
         return approach if pairing in (None, "true") else f"{approach} ({pairing.replace('_', ' ')})"
 
     @property
+    def recipe(self) -> tuple:
+        """What two trainings share that differ in their fold alone; imported weights share their hash."""
+        return self.about["split_hash"], self.approach, self.about["card"].get("recipe_hash") or self.weight_hash
+
+    @property
     def smoke(self) -> bool:
         return bool(self.about.get("smoke"))
 
@@ -70,9 +92,15 @@ class Evaluation:
 
     @cached_property
     def expression(self):
-        """The AnnData of predicted expression, or None; InputError when it is broken."""
+        """The AnnData of predicted expression, or None; InputError when it is broken.
+
+        Over several folds it holds the genes of all their panels; a gene that a fold's panel lacks is NaN there.
+        """
         import anndata
 
+        if self.parts:
+            there = [one.expression for one in self.parts if one.expression is not None]
+            return anndata.concat(there, join="outer", fill_value=np.nan) if there else None
         path = self.folder / "expression_predictions.h5ad"
         if not path.is_file():
             return None
@@ -138,3 +166,32 @@ def paired(evaluations: list[Evaluation]) -> list[tuple[Evaluation, list[Evaluat
         if one.base is None:
             pairs.setdefault(id(one), (one, []))
     return list(pairs.values())
+
+
+def over_folds(pairs: Iterable[tuple[Evaluation, list[Evaluation]]]) -> list[tuple[Evaluation, list[Evaluation]]]:
+    """Pairs whose trainings differ in their fold alone become one; what has no other fold stays as it is."""
+    groups: list[list[tuple[Evaluation, list[Evaluation]]]] = []
+    for pair in pairs:
+        base = pair[0]
+        fitting = (group for group in groups if group[0][0].recipe == base.recipe and _other_folds([one for one, _ in group], base))
+        group = next(fitting, None)
+        if group is None:
+            groups.append([pair])
+        else:
+            group.append(pair)
+    return [(Evaluation.over_folds([base for base, _ in group]), _joined([one for _, tuned in group for one in tuned])) for group in groups]
+
+
+def _joined(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    groups: list[list[Evaluation]] = []
+    for one in evaluations:
+        group = next((group for group in groups if group[0].recipe == one.recipe and _other_folds(group, one)), None)
+        if group is None:
+            groups.append([one])
+        else:
+            group.append(one)
+    return [Evaluation.over_folds(group) for group in groups]
+
+
+def _other_folds(group: Iterable[Evaluation], one: Evaluation) -> bool:
+    return not {fold for other in group for fold in other.folds} & set(one.folds)

@@ -12,7 +12,7 @@ from pathfm.errors import InputError
 from pathfm.evaluation import rendering
 from pathfm.evaluation.bootstrap import Draws, balanced_accuracy_draws, interval, mean_pearson_draws
 from pathfm.evaluation.expression import pearson, summary
-from pathfm.evaluation.runs import Evaluation, paired
+from pathfm.evaluation.runs import Evaluation, over_folds, paired
 from pathfm.evaluation.scores import balanced_accuracy, too_small
 from pathfm.evaluation.tasks import BY_NAME, TASKS
 
@@ -102,19 +102,21 @@ def make_table(folders: Iterable[str | Path], draws: Draws | None = None) -> Tab
     draws = draws or Draws()
     columns = _columns(evaluations)
     rows = []
-    pairs = paired(evaluations)
+    pairs = over_folds(paired(evaluations))
+    every_tuned = [tuned for _, all_tuned in pairs for tuned in all_tuned]
     for base, all_tuned in pairs:
         ours = measure(base, draws)
         label = "base" if len(pairs) == 1 else f"base: {base.name}"
         rows += [Row(fit, "base", label, base.name, _cells(ours, fit, columns)) for fit in FITS]
         for tuned in all_tuned:
-            rows += _tuned_rows(tuned, _label(tuned, evaluations), ours, measure(tuned, draws), columns)
+            same = ours if tuned.folds == base.folds else measure(base.of_folds(tuned.folds), draws)
+            rows += _tuned_rows(tuned, _label(tuned, every_tuned), same, measure(tuned, draws), columns)
     order = list(FITS)
     rows = [row for row in rows if any(cell.value is not None or cell.text != MISSING for cell in row.cells)]
     rows.sort(key=lambda row: order.index(row.fit))
     shown = tuple(columns.values()) + (MEAN,)
     smoke = any(one.smoke for one in evaluations)
-    return Table(shown, tuple(rows), tuple(_notes(evaluations, rows, columns, draws)), smoke)
+    return Table(shown, tuple(rows), tuple(_notes(evaluations, pairs, rows, columns, draws)), smoke)
 
 
 def measure(run: Evaluation, draws: Draws) -> dict[tuple[str, str], Measured]:
@@ -177,8 +179,8 @@ def _columns(evaluations: list[Evaluation]) -> dict[str, str]:
     return columns
 
 
-def _label(tuned: Evaluation, evaluations: list[Evaluation]) -> str:
-    alike = [one for one in evaluations if one.base is not None and one.approach == tuned.approach]
+def _label(tuned: Evaluation, every_tuned: list[Evaluation]) -> str:
+    alike = [one for one in every_tuned if one.approach == tuned.approach]
     return tuned.approach if len(alike) == 1 else f"{tuned.approach}: {tuned.name}"
 
 
@@ -215,7 +217,13 @@ def _one_sided(cell: Cell, match: Cell) -> bool:
     return (cell.low > 0) != (match.low > 0)
 
 
-def _notes(evaluations: list[Evaluation], rows: list[Row], columns: dict[str, str], draws: Draws) -> Iterable[str]:
+def _notes(
+    evaluations: list[Evaluation],
+    pairs: list[tuple[Evaluation, list[Evaluation]]],
+    rows: list[Row],
+    columns: dict[str, str],
+    draws: Draws,
+) -> Iterable[str]:
     if any(one.smoke for one in evaluations):
         yield "SMOKE: these scores only show that the commands work; they mean nothing"
     yield (
@@ -224,6 +232,13 @@ def _notes(evaluations: list[Evaluation], rows: list[Row], columns: dict[str, st
     )
     if any(row.kind == "delta" for row in rows):
         yield f"{MEAN} is over the tasks that have a difference in that row"
+    for base, all_tuned in pairs:
+        for one in (base, *all_tuned):
+            if len(one.folds) > 1:
+                folds = ", ".join(map(str, one.folds))
+                yield f"{one.name} stands for the folds {folds}: their mean, for expression by Fisher z of each gene"
+            if one is not base and one.folds != base.folds:
+                yield f"warning, {one.name}: its difference is to the base on the same folds, and the base's own row is over more"
     if any(cell.flagged for row in rows for cell in row.cells):
         yield "†: a gain (interval above 0) in one of the two fits only"
     images = sorted({task for one in evaluations for task in _of_images(one)}, key=list(columns).index)

@@ -3,6 +3,8 @@
 import dataclasses
 from dataclasses import dataclass, field
 
+from pathfm.files import digest
+
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
@@ -99,6 +101,11 @@ class TrainConfig:
         for name in ("batch", "tiles"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+
+    @property
+    def recipe_hash(self) -> str:
+        """The same for runs that differ in their fold, and in where cohort and base lie, alone."""
+        return digest(dataclasses.asdict(self.replace(cohort="", init="", fold=0)))
 
     def replace(self, **changes) -> "TrainConfig":
         return dataclasses.replace(self, **changes)

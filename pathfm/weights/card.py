@@ -22,6 +22,7 @@ ABSENT = {
     "panel_hash": None,
     "genes": None,
     "data_hash": None,
+    "recipe_hash": None,
     "step": 0,
 }
 """What a card says where its maker knows nothing: the fields that imported weights lack."""

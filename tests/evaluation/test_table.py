@@ -4,12 +4,14 @@ import csv
 import io
 import json
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 
 from pathfm.errors import InputError
 from pathfm.evaluation.bootstrap import Draws
+from pathfm.evaluation.expression import pearson
 from pathfm.evaluation.table import make_table
 from pathfm.files import read_parquet, write_parquet
 from tests.evaluation_folders import write_evaluation, write_runs
@@ -91,6 +93,75 @@ def test_folds_are_averaged_over(runs, tmp_path):
         write_parquet(pd.concat([rows, rows.assign(fold=1)]), folder / f"{name}.parquet")
     cells = rows_of(make_table([folder], FEW))["base"]
     assert cells["cancer"] == rows_of(make_table([runs[0]], FEW))["base"]["cancer"]
+
+
+def write_fold(root, fold, tuned="direct", first_gene=0, **options):
+    """A base and a tuned run of one recipe, trained and scored on a fold."""
+    base = {"name": f"base{fold}", "weight_hash": f"{fold}a" * 32}
+    return [
+        write_evaluation(root / f"base{fold}", "base", weight_hash=base["weight_hash"], recipe="views", fold=fold, first_gene=first_gene),
+        write_evaluation(
+            root / f"{tuned}{fold}",
+            tuned,
+            weight_hash=f"{fold}b" * 32,
+            base=base,
+            recipe=tuned,
+            fold=fold,
+            first_gene=first_gene,
+            **options,
+        ),
+    ]
+
+
+def test_trainings_that_differ_in_their_fold_alone_share_a_row(tmp_path):
+    folds = [write_fold(tmp_path, fold, right=right, noise=1.0) for fold, right in ((0, 0.9), (1, 0.8), (2, 0.7))]
+    table = make_table([run for pair in folds for run in reversed(pair)], FEW)
+    assert [row.label for row in table.block("split")] == ["base", "direct", "direct, Δ"]
+    alone = [rows_of(make_table(pair, FEW)) for pair in folds]
+    joined = rows_of(table)
+    for row in ("base", "direct", "direct, Δ"):
+        for column in ("cancer", "TP53", "MHIST"):
+            assert joined[row][column].value == pytest.approx(np.mean([one[row][column].value for one in alone]))
+    r = np.stack([gene_scores(pair[1]) for pair in folds])
+    assert joined["direct"]["expression"].value == pytest.approx(100 * np.tanh(np.arctanh(r).mean(axis=0)).mean(), abs=1e-3)
+    width = [one["direct, Δ"]["TP53"].high - one["direct, Δ"]["TP53"].low for one in (joined, alone[0])]
+    assert width[0] < 0.8 * width[1]  # three times the patients
+    assert any("direct0 stands for the folds 0, 1, 2" in note for note in table.notes)
+
+
+def gene_scores(folder):
+    """Pearson per gene of the split fit."""
+    table = anndata.read_h5ad(folder / "expression_predictions.h5ad")
+    rows = (table.obs["fit"] == "split").to_numpy()
+    return pearson(np.asarray(table.X)[rows], np.asarray(table.layers["truth"])[rows])
+
+
+def test_a_gene_counts_in_the_folds_whose_panel_has_it(tmp_path):
+    folds = [write_fold(tmp_path, fold, first_gene=10 * fold, noise=1.0 + fold) for fold in range(2)]
+    first, second = (gene_scores(pair[1]) for pair in folds)
+    both = np.tanh((np.arctanh(first[10:]) + np.arctanh(second[:20])) / 2)
+    cell = rows_of(make_table([run for pair in folds for run in pair], FEW))["direct"]["expression"]
+    assert cell.value == pytest.approx(100 * np.concatenate([first[:10], both, second[20:]]).mean(), abs=1e-3)
+    assert cell.low < cell.value < cell.high
+
+
+def test_a_fold_that_only_the_base_has_takes_no_part_in_the_difference(tmp_path):
+    folds = [write_fold(tmp_path, fold, right=0.9) for fold in range(3)]
+    whole = make_table([run for pair in folds for run in pair], FEW)
+    less = make_table([folds[0][0], folds[1][0], folds[2][0], folds[0][1], folds[1][1]], FEW)
+    two = make_table([run for pair in folds[:2] for run in pair], FEW)
+    assert rows_of(less)["base"] == rows_of(whole)["base"]
+    assert rows_of(less)["direct, Δ"] == rows_of(two)["direct, Δ"]
+    assert any(note.startswith("warning, direct0: its difference is to the base on the same folds") for note in less.notes)
+
+
+def test_two_seeds_on_one_fold_stay_two_rows(tmp_path):
+    first = write_fold(tmp_path / "a", 0)
+    again = write_evaluation(
+        tmp_path / "again", "direct", weight_hash="e" * 64, base={"name": "base0", "weight_hash": "0a" * 32}, recipe="direct"
+    )
+    labels = [row.label for row in make_table([*first, again], FEW).block("split")]
+    assert labels == ["base", "direct: direct0", "direct: direct0, Δ", "direct: again", "direct: again, Δ"]
 
 
 def test_a_gain_in_one_fit_only_is_flagged(tmp_path):
