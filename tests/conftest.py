@@ -1,5 +1,6 @@
 """Fixtures shared by all tests; eight virtual devices, strict promotion of types and ranks."""
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -23,3 +24,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the real files are not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of two megabytes; the test is skipped where none may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, b"size=2m"):
+        pytest.skip(f"no small disk can be mounted here: {os.strerror(ctypes.get_errno())}")
+    yield folder
+    libc.umount2(os.fsencode(folder), 2)

@@ -1,6 +1,5 @@
 """What a user does wrong, as a user meets it: exit code 2, one sentence with file and place, and nothing half-written."""
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -206,18 +205,6 @@ def test_a_folder_that_is_not_the_benchmark_is_refused_before_any_work(cohort, t
     assert not (tmp_path / "evaluation").exists()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of two megabytes; the test is skipped where none may be mounted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, b"size=2m"):
-        pytest.skip(f"no small disk can be mounted here: {os.strerror(ctypes.get_errno())}")
-    yield folder
-    libc.umount2(os.fsencode(folder), 2)
-
-
 def test_a_full_disk_while_expression_is_written(small_disk, tmp_path):
     import numpy as np
 
@@ -235,6 +222,15 @@ def test_a_full_disk_while_expression_is_written(small_disk, tmp_path):
     cohort = CohortFolder(small_disk / "cohort")
     refused(pathfm("expression", tmp_path / "rna", "--sheet", sheet, "--cohort", cohort.root), cohort.expression, "No space left")
     assert not cohort.expression.exists()
+    assert not partial(small_disk)
+
+
+@pytest.mark.slow
+def test_a_full_disk_while_an_evaluation_is_written(cohort, tuned, small_disk):
+    workdir = small_disk / "evaluation"
+    (small_disk / "filler").write_bytes(bytes((2 << 20) - (60 << 10)))
+    refused(evaluate(tuned, cohort.root, workdir), workdir, "free some space")
+    assert not (workdir / "evaluation.json").exists()
     assert not partial(small_disk)
 
 

@@ -208,3 +208,21 @@ def contents_of(folder) -> dict[str, bytes]:
 def test_only_a_cohort_folder_can_be_written_to(tmp_path, slides):
     with pytest.raises(InputError, match="ours.tif is a file"):
         command.check(SimpleNamespace(mpp=0.5, tile=64, min_tissue=0.5, workers=1, cohort=slides / "ours.tif"))
+
+
+@pytest.mark.parametrize("free", [4 << 10, 60 << 10], ids=["at once", "on the way"])
+def test_a_full_disk_ends_with_a_sentence_and_the_slides_done_so_far_stay(free, small_disk, slides, capsys):
+    cohort = CohortFolder(small_disk / "cohort")
+    (small_disk / "filler").write_bytes(bytes((2 << 20) - free))
+    process = subprocess.run(
+        [sys.executable, "-m", "pathfm.cli", "tile", slides, "--tile", "64", "--workers", "1", "--cohort", cohort.root],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 2, process.stderr
+    assert "Traceback" not in process.stderr
+    assert "free some space" in process.stderr.strip().splitlines()[-1]
+    assert not list(cohort.root.rglob("*.partial"))
+    for table in cohort.root.glob("tiles/*.parquet"):
+        assert len(TileRecords(cohort.records(table.stem))) == len(read_parquet(table))
