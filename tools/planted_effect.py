@@ -122,6 +122,7 @@ def one_by_one(jobs: list[Job]) -> Iterator[tuple[Job, float]]:
 
 def side_by_side(jobs: list[Job], workers: int) -> Iterator[tuple[Job, float]]:
     """In processes that keep one core each."""
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")  # read when NumPy is first imported, in each process
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
     for core in (sorted(os.sched_getaffinity(0)) * workers)[:workers]:

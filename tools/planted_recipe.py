@@ -9,6 +9,10 @@ from pathfm.training.config import TrainConfig
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PANEL = "hvg:500"
+COMMON = {
+    "optimizer": {"learning_rate": 1e-3, "layer_decay": 1.0, "b2": 0.99, "warmup": "10 %"},
+    "augment": {"stain": 0.2, "brightness": 0.2, "crop": 0.0},
+}
 
 
 @dataclass(frozen=True)
@@ -19,18 +23,10 @@ class Settings:
     fractions: tuple[float, float, float] = (0.65, 0.08, 0.27)
     tiles_per_patient: int = 24
     panel: str = PANEL  # which genes all arms see and are scored on
-    base: dict[str, Any] = field(default_factory=lambda: {"train_for": "300 steps", "batch": 64})
-    shared: dict[str, Any] = field(
-        default_factory=lambda: {
-            "train_for": "300 steps",
-            "batch": 64,
-            "tiles": 2,
-            "optimizer": {"learning_rate": 1e-3, "layer_decay": 1.0},
-            "augment": {"stain": 0.2, "brightness": 0.2, "crop": 0.0},
-        }
-    )
+    base: dict[str, Any] = field(default_factory=lambda: {"train_for": "150 steps", "batch": 64, **COMMON})
+    shared: dict[str, Any] = field(default_factory=lambda: {"train_for": "300 steps", "batch": 64, "tiles": 2, **COMMON})
     direct: dict[str, Any] = field(default_factory=dict)
-    contrastive: dict[str, Any] = field(default_factory=lambda: {"objective": {"projection": 32, "hidden": 64}})
+    contrastive: dict[str, Any] = field(default_factory=lambda: {"objective": {"projection": 32, "hidden": 64, "temperature": 0.1}})
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"fractions": list(self.fractions)}
