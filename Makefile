@@ -1,5 +1,6 @@
 # make demo: from nothing to runs/demo/report.html    make test: all tests    make lint: style and layering
 PYTHON ?= python3
+PYTHON_NEXT ?= python3.12
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -29,7 +30,7 @@ quick-test-next: .venv-next/installed
 	touch $@
 
 .venv-next/installed: requirements/next.lock pyproject.toml
-	test -x .venv-next/bin/python || python3.12 -m venv .venv-next
+	test -x .venv-next/bin/python || $(PYTHON_NEXT) -m venv .venv-next
 	.venv-next/bin/python -m pip install --quiet --require-hashes -r requirements/next.lock
 	.venv-next/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@

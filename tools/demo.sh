@@ -17,9 +17,10 @@ step() {
 }
 
 # Sized for two CPU cores: a small tower, few steps. configs/ holds the settings for real cohorts.
-short=(--config.batch=64 --config.evaluate_every="10 %" --config.log_every="10 %")
-tuned=("${short[@]}" --config.init="$out/base" --config.tiles=1 --config.panel="gmt:$world/programmes.gmt" --config.train_for="140 steps"
-  --config.optimizer.layer_decay=1.0 --config.optimizer.learning_rate=5e-4)
+short=(--config.batch=64 --config.evaluate_every="10 %" --config.log_every="10 %" --config.optimizer.learning_rate=1e-3
+  --config.optimizer.b2=0.99 --config.optimizer.warmup="10 %" --config.augment.stain=0.2 --config.augment.brightness=0.2 --config.augment.crop=0.0)
+tuned=("${short[@]}" --config.init="$out/base" --config.tiles=2 --config.panel="gmt:$world/programmes.gmt" --config.train_for="180 steps"
+  --config.optimizer.layer_decay=1.0)
 
 step pathfm demo --out "$world" --patients "$patients" --seed 0
 step pathfm tile "$world/slides" --cohort "$cohort" --tile 96
@@ -28,10 +29,10 @@ step pathfm labels --clinical "$world/clinical.tsv" --maf "$world/mutations.maf"
 step pathfm cohort --cohort "$cohort" --fractions 0.44,0.12,0.44
 
 step python -m pathfm.train --config configs/views.py --config.cohort="$cohort" --config.model=demo "${short[@]}" \
-  --config.train_for="120 steps" --workdir "$out/base"
+  --config.train_for="150 steps" --workdir "$out/base"
 step python -m pathfm.train --config configs/direct.py --config.cohort="$cohort" "${tuned[@]}" --workdir "$out/direct"
 step python -m pathfm.train --config configs/contrastive.py --config.cohort="$cohort" "${tuned[@]}" \
-  --config.objective.projection=64 --config.objective.hidden=128 --workdir "$out/contrastive"
+  --config.objective.projection=32 --config.objective.hidden=64 --config.objective.temperature=0.1 --workdir "$out/contrastive"
 
 evaluation=(--config configs/evaluate.py --config.batch=64 --config.cohort="$cohort" --config.benchmarks.mhist="$world/mhist")
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/base" --config.panel="$out/direct" --workdir "$out/evaluate-base"

@@ -23,8 +23,8 @@ class Settings:
     fractions: tuple[float, float, float] = (0.65, 0.08, 0.27)
     tiles_per_patient: int = 24
     panel: str = PANEL  # which genes all arms see and are scored on
-    base: dict[str, Any] = field(default_factory=lambda: {"train_for": "150 steps", "batch": 64, **COMMON})
-    shared: dict[str, Any] = field(default_factory=lambda: {"train_for": "300 steps", "batch": 64, "tiles": 2, **COMMON})
+    base: dict[str, Any] = field(default_factory=lambda: {"train_for": "300 steps", "batch": 64, **COMMON})
+    shared: dict[str, Any] = field(default_factory=lambda: {"train_for": "240 steps", "batch": 64, "tiles": 2, **COMMON})
     direct: dict[str, Any] = field(default_factory=dict)
     contrastive: dict[str, Any] = field(default_factory=lambda: {"objective": {"projection": 32, "hidden": 64, "temperature": 0.1}})
 

@@ -15,7 +15,7 @@ from pathfm.demo.painter import MARGIN, SQUARE, Ground, Objects, Stain, scatter
 from pathfm.demo.world import NORMAL_TISSUE, PROGRAMMES, World
 
 TISSUE_AREA = 48
-SLIDE_SPREAD, FIELD_SPREAD, PATCH_SPREAD = 0.3, 0.6, 0.4
+SLIDE_SPREAD, FIELD_SPREAD, PATCH_SPREAD = 0.25, 0.35, 0.25
 FIELD_PERIOD = 192
 SIDE = SQUARE + 2 * MARGIN
 

@@ -36,7 +36,7 @@ SCRATCH = "trained from scratch by pathfm"
 _SMALL_16 = ViTSpec(width=384, depth=12, heads=6, mlp_width=1536)
 
 _KNOWN = (
-    Known("demo", ViTSpec(width=128, depth=4, heads=4, mlp_width=512, image_size=96), *HALF, 96, 0.5, OWN, SCRATCH),
+    Known("demo", ViTSpec(width=128, depth=2, heads=4, mlp_width=512, image_size=96), *HALF, 96, 0.5, OWN, SCRATCH),
     Known("tiny", ViTSpec(width=192, depth=12, heads=3, mlp_width=768), *HALF, 224, 0.5, OWN, SCRATCH),
     Known("small", _SMALL_16, *HALF, 224, 0.5, OWN, SCRATCH),
     Known("kaiko_vits16", _SMALL_16, *HALF, 224, None, "see its publisher", "https://github.com/kaiko-ai/towards_large_pathology_fms"),
