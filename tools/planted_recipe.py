@@ -19,11 +19,11 @@ COMMON = {
 class Settings:
     """The size of the trial and its recipe; two trials with equal settings may share a folder."""
 
-    patients: int = 600
-    fractions: tuple[float, float, float] = (0.65, 0.08, 0.27)
-    tiles_per_patient: int = 24
+    patients: int = 840
+    fractions: tuple[float, float, float] = (0.72, 0.08, 0.20)
+    tiles_per_patient: int = 16
     panel: str = PANEL  # which genes all arms see and are scored on
-    base: dict[str, Any] = field(default_factory=lambda: {"train_for": "300 steps", "batch": 64, **COMMON})
+    base: dict[str, Any] = field(default_factory=lambda: {"train_for": "500 steps", "batch": 64, **COMMON})
     shared: dict[str, Any] = field(default_factory=lambda: {"train_for": "240 steps", "batch": 64, "tiles": 2, **COMMON})
     direct: dict[str, Any] = field(default_factory=dict)
     contrastive: dict[str, Any] = field(default_factory=lambda: {"objective": {"projection": 32, "hidden": 64, "temperature": 0.1}})

@@ -135,7 +135,7 @@ def scatter(rng: np.random.Generator, programmes: np.ndarray, habits: np.ndarray
 
     sites = jittered_grid(rng, extent)
     kept = sites[rng.random(len(sites)) < np.clip(0.46 + 0.08 * cellularity + 0.06 * proliferation, 0.1, 0.95)]
-    radius, dark = 4.6 + 0.45 * proliferation + 0.25 * size, 0.78 + 0.06 * darkness + 0.04 * proliferation
+    radius, dark = 4.6 + 0.45 * proliferation + 0.25 * size, 0.78 + 0.05 * darkness + 0.08 * proliferation
     tumour = nuclei(rng, kept, radius, 0.14 + 0.02 * proliferation, dark, TUMOUR)
     tumour[:, 6] = np.clip(rng.normal(0.22 + 0.10 * proliferation, 0.08, len(tumour)), 0, 0.6)
     mitoses = nuclei(rng, anywhere(rng, area * 0.45 * np.exp(0.7 * proliferation), extent), 3.6, 0.15, 1.5, TUMOUR)
