@@ -130,7 +130,8 @@ def side_by_side(jobs: list[Job], workers: int) -> Iterator[tuple[Job, float]]:
     left, running = list(jobs), {}
     with ProcessPoolExecutor(workers, context, initializer=settle, initargs=(cores,)) as pool:
         while left or running:
-            for job in [job for job in left if job.arm == BASE or job.base.scores.exists()]:
+            ready = [job for job in left if job.arm == BASE or job.base.scores.exists()]
+            for job in ready[: workers - len(running)]:  # a seed is finished before a later one is begun
                 left.remove(job)
                 running[pool.submit(finish, job)] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done:
