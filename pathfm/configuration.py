@@ -90,7 +90,7 @@ def load(file: str) -> dict[str, Any]:
         return (get_config(argument) if argument else get_config()).to_dict()
     except FileNotFoundError as error:
         raise InputError(f"there is no config file {path}; the recipes lie in configs/") from error
-    except (SyntaxError, NameError, KeyError, TypeError, AttributeError, ValueError, ImportError) as error:
+    except Exception as error:  # whatever the user's own file raises
         raise InputError(f"the config file {path} fails: {type(error).__name__}: {_first_line(error)}") from error
 
 

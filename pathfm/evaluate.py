@@ -17,8 +17,10 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pandas as pd
+from anndata.io import write_elem
 
 from pathfm.cohort.folder import CohortFolder
+from pathfm.cohort.hdf5 import whole_hdf5
 from pathfm.cohort.panel import Panel, one_row_per_patient, read_log_tpm
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
@@ -27,7 +29,7 @@ from pathfm.evaluation.expression_probe import PredictedExpression, probe_expres
 from pathfm.evaluation.features import Extractor
 from pathfm.evaluation.probe import Who, probe_classification
 from pathfm.evaluation.tasks import BY_NAME, TASKS, Task
-from pathfm.files import read_parquet, replacing, write_json, write_parquet
+from pathfm.files import digest, read_parquet, replacing, write_json, write_parquet
 from pathfm.input.benchmarks import READERS, Benchmark
 from pathfm.input.paired import read_expression
 from pathfm.progress import say
@@ -42,8 +44,10 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     check_splits(splits, pairs)
     fold = chosen_fold(config, weights, splits)
     people = patients_of(folder, splits, pairs, fold)
-    refuse_seen(weights, people, config)
-    panel = open_weights(config.panel).panel if config.panel else weights.panel
+    giver = open_weights(config.panel) if config.panel else weights
+    refuse_seen(weights.patients, config.checkpoint, people, config)
+    refuse_seen(giver.patients, config.panel, people, config)
+    panel = giver.panel
     tasks = [BY_NAME[name] if name in BY_NAME else unknown_task(name) for name in config.tasks] or list(TASKS)
     if panel is not None and BY_NAME["expression"] in tasks:
         panel.columns(read_expression(folder))
@@ -77,7 +81,17 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
                 say(f"{task.name} ({row.fit}): {row.metric} {row.value:.4f}, n = {row.n}{f' ({row.note})' if row.note else ''}")
     if not scores:
         raise InputError(f"no task has data: {folder.labels} holds no usable label and no benchmark is given")
-    keep(workdir, config, weights, panel, splits, fold, people, features, scores, predictions, expression)
+    about = {
+        "folds": [fold],
+        "split_hash": splits.hash,
+        "panel": giver.card["panel"],
+        "panel_hash": panel.hash if panel else None,
+        "tiles_hash": digest(slides.sort_values("slide")[["slide", "records_sha256"]].to_numpy().tolist()),
+        "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")},
+        "seen_patients_allowed": config.allow_seen_patients,
+        "smoke": config.smoke,
+    }
+    keep(workdir, config, weights, panel, about, people, features, scores, predictions, expression)
     say(f"done: {workdir} holds the scores; next: pathfm report {workdir} … --out DIR")
 
 
@@ -106,12 +120,12 @@ def patients_of(folder: CohortFolder, splits: Splits, pairs: pd.DataFrame, fold:
     return people
 
 
-def refuse_seen(weights: Weights, people: pd.DataFrame, config: EvaluateConfig) -> None:
-    """A patient that the encoder, or what it was trained from, has seen is never scored."""
-    seen = sorted(weights.patients & set(people["patient"][people["role"] == "test"]))
+def refuse_seen(patients: frozenset[str], run: str, people: pd.DataFrame, config: EvaluateConfig) -> None:
+    """A patient that the encoder, what it was trained from, or the gene panel has seen is never scored."""
+    seen = patients & set(people["patient"][people["role"] == "test"])
     if seen and not config.allow_seen_patients:
         raise InputError(
-            f"{config.checkpoint} was trained on {len(seen)} of the patients who would be scored; evaluate the fold that it was trained "
+            f"{run} was trained on {len(seen)} of the patients who would be scored; evaluate the fold that it was trained "
             "for, or give --config.allow_seen_patients=True, which the report will say"
         )
 
@@ -123,7 +137,7 @@ def unknown_task(name: str) -> Task:
 def label_task(task: Task, config: EvaluateConfig, people: pd.DataFrame, features: np.ndarray, fold: int, splits: Splits):
     """Scores and predictions of a task on the cohort's labels; None, with a line, when its labels do not allow a probe."""
     labelled = people[task.name].notna()
-    missing = [role for role in ("train", "val", "test") if people[task.name][labelled & (people["role"] == role)].nunique() < 2]
+    missing = [role for role in ("train", "val") if people[task.name][labelled & (people["role"] == role)].nunique() < 2]
     if missing:
         say(f"{task.name}: left out, the {missing[0]} patients have fewer than two of its classes")
         return None
@@ -185,9 +199,10 @@ def probe_options(config: EvaluateConfig) -> dict:
     return {"class_weight": weight, "resamples": config.resamples, "seed": config.seed}
 
 
-def keep(workdir, config, weights, panel, splits, fold, people, features, scores, predictions, expression) -> None:
-    """Writes what the report needs; evaluation.json comes last and says that the rest is whole."""
-    (workdir / "evaluation.json").unlink(missing_ok=True)
+def keep(workdir, config, weights, panel, about, people, features, scores, predictions, expression) -> None:
+    """Writes what the report needs, in the place of an earlier evaluation; evaluation.json comes last and says that the rest is whole."""
+    for name in ("evaluation.json", "predictions.parquet", "expression_predictions.h5ad", "training_metrics.jsonl"):
+        (workdir / name).unlink(missing_ok=True)
     write_parquet(pd.concat(scores, ignore_index=True), workdir / "scores.parquet")
     if predictions:
         write_parquet(pd.concat(predictions, ignore_index=True), workdir / "predictions.parquet")
@@ -208,12 +223,8 @@ def keep(workdir, config, weights, panel, splits, fold, people, features, scores
             "format": 1,
             "card": card,
             "approach": "base" if card["base"] is None else card["objective"],
-            "split_hash": splits.hash,
-            "folds": [fold],
-            "panel_hash": panel.hash if panel else None,
             "training_metrics": metrics.exists(),
-            "seen_patients_allowed": config.allow_seen_patients,
-            "smoke": config.smoke,
+            **about,
         },
         workdir / "evaluation.json",
     )
@@ -222,5 +233,5 @@ def keep(workdir, config, weights, panel, splits, fold, people, features, scores
 def write_h5ad(data: anndata.AnnData, path: Path) -> None:
     data.obs_names = data.obs_names.astype(str)
     data.obs_names.name = None
-    with replacing(path) as temporary:
-        data.write_h5ad(temporary)
+    with replacing(path) as temporary, whole_hdf5(temporary) as file:
+        write_elem(file, "/", data)

@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pathfm.cohort.panel import choice_name
 from pathfm.configuration import to_json
 from pathfm.errors import InputError, StoppedEarly
 from pathfm.files import replacing
@@ -67,7 +68,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     )
 
     genes = len(data.panel.genes) if data.panel else 0
-    objective = make_objective(config.objective, tower.spec, config.pooling, genes, compute_type(config), config.remat)
+    objective = make_objective(config.objective, tower.spec, config.pooling, genes, compute_type(config), config.remat, data.train.tile)
     prepare = preparation(objective, config, tower)
     shapes = jax.eval_shape(objective.init, jax.random.key(config.seed))
     optimizer = make_optimizer(config.optimizer, shapes, steps, warmup)
@@ -97,12 +98,15 @@ def run(config: TrainConfig, workdir: Path) -> None:
         Bags(data.train, schedule, config.tiles, steps, slots, data.expression), len(slots), step, config.threads, config.workers
     )
     clock = Clock(config.batch, objective.flops(config.batch, config.tiles))
-    bad, unlogged = set(), None
+    bad, bad_validation, unlogged = set(), set(), None
     with checkpoints, Interruption() as interruption, MetricWriter(workdir, step, active=jax.process_index() == 0) as writer:
         while True:
             stop = interruption.requested(step)
+            if unlogged is not None and (stop or step == steps or step % evaluate_every == 0):
+                log(*unlogged, writer, steps)
+                unlogged = None
             if step % evaluate_every == 0 or step == steps or stop:
-                validation = evaluated(evaluate_step, state.params, data, config, slots, batched)
+                validation = evaluated(evaluate_step, state.params, data, config, slots, batched, bad_validation)
                 writer.write(step, validation)
                 show(step, steps, validation)
                 checkpoints.save(step, state, validation["validation_loss"])
@@ -118,13 +122,13 @@ def run(config: TrainConfig, workdir: Path) -> None:
             if unlogged is not None:
                 log(*unlogged, writer, steps)
             unlogged = (step, metrics, clock.lap()) if step % log_every == 0 or step == steps else None
-        if unlogged is not None:
-            log(*unlogged, writer, steps)
         checkpoints.finish()
         best = checkpoints.best() if config.select == "best" else None
         chosen = steps if best is None else best
         params = state.params if chosen == steps else checkpoints.restore(chosen, state_shapes, shardings).params
 
+    if chosen == 0:
+        say("warning: no step has less loss on validation patients than the start; the weights are those of step 0")
     for warning in warnings_of(workdir / "metrics.jsonl", config):
         say(f"warning: {warning}")
     keep_weights(workdir, params, chosen, config, data, tower, base)
@@ -207,10 +211,13 @@ def started(objective: Objective, optimizer, base: Weights | None, seed: int, sh
     return fresh._replace(params={**fresh.params, "image": image})
 
 
-def evaluated(evaluate_step, params: Any, data: TrainingData, config: TrainConfig, slots: range, sharding) -> dict[str, float]:
-    """Loss and metrics on the validation patients, weighted by the patients of each batch."""
+def evaluated(
+    evaluate_step, params: Any, data: TrainingData, config: TrainConfig, slots: range, sharding, bad: set[int]
+) -> dict[str, float]:
+    """Loss and metrics on the validation patients, weighted by the patients of each batch; `bad` collects records already named."""
     sums, patients = defaultdict(float), 0
     for batch in validation_batches(data.validation, slots, config.batch, config.tiles, config.seed, data.validation_expression):
+        bad |= name_bad_records(batch.pop("bad"), data.validation, bad, config.max_bad)
         metrics, count = evaluate_step(params, on_devices(sharding, batch))
         patients += int(count)
         for name, value in metrics.items():
@@ -241,6 +248,7 @@ def keep_weights(
         "pairing": config.pairing if data.panel else None,
         "panel_hash": data.panel.hash if data.panel else None,
         "genes": len(data.panel.genes) if data.panel else None,
+        "panel": choice_name(config.panel) if data.panel else None,
         "data_hash": data.data_hash,
         "recipe_hash": config.recipe_hash,
         "step": step,

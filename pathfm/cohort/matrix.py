@@ -1,6 +1,5 @@
 """The samples × genes matrix: which genes it has, one sample's values, and the AnnData file that is filled row by row."""
 
-import io
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from anndata.io import write_elem
 
 from pathfm.cohort import star
+from pathfm.cohort.hdf5 import SilentFile
 from pathfm.errors import InputError
 from pathfm.files import digest
 
@@ -105,49 +105,6 @@ def _order(path: Path, ids: pa.Array, model: str | None, genes: Genes) -> pa.Arr
         "other genes",
         f"{path} ({stated}, {len(ids):,} genes) shares {shared:,} of the {len(genes.ids):,} genes of the other files ({genes.model})",
     )
-
-
-class SilentFile(io.FileIO):
-    """A file that keeps its first failure for later, and in memory what could not be written: an HDF5 that meets a full disk, or does
-    not find again what it wrote, brings down the whole process as it closes."""
-
-    failure: OSError | None = None
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.unwritten: list[tuple[int, bytes]] = []
-
-    def write(self, data) -> int:
-        view = memoryview(data).cast("B")
-        start, written = self.tell(), 0
-        try:
-            while written < len(view) and not self.failure:
-                written += super().write(view[written:])
-        except OSError as error:
-            self.failure = error
-        if self.failure:
-            self.unwritten.append((start + written, bytes(view[written:])))
-            self.seek(start + len(view))
-        return len(view)
-
-    def readinto(self, buffer) -> int:
-        view = memoryview(buffer).cast("B")
-        start = self.tell()
-        count = super().readinto(view)
-        for place, data in self.unwritten:
-            first, end = max(start, place), min(start + len(view), place + len(data))
-            if first < end:
-                view[first - start : end - start] = data[first - place : end - place]
-                count = max(count, end - start)
-        self.seek(start + count)
-        return count
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.failure = self.failure or error
-            return size or 0
 
 
 class MatrixWriter:

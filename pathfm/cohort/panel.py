@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,12 @@ class Panel:
         if panel.hash != notes.get("hash"):
             raise InputError(f"{path} does not hold the genes and scaling that its hash names; take it from the run again")
         return panel
+
+
+def choice_name(choice: str) -> str:
+    """A choice of genes as cards name it: a file without its folder."""
+    kind, colon, argument = choice.partition(":")
+    return f"{kind}:{Path(argument).name}" if colon else kind
 
 
 def fit_panel(

@@ -33,3 +33,6 @@ class EvaluateConfig:
     def __post_init__(self):
         if self.class_weight not in ("balanced", "none"):
             raise ValueError(f"class_weight is {self.class_weight!r}; known are balanced, none")
+        for name, least in (("batch", 1), ("tiles_per_slide", 0), ("permutations", 0), ("resamples", 0), ("fold", -1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}")

@@ -58,13 +58,13 @@ def probe_expression(
             prediction, strength, note = _ridge(features, truth, *(np.flatnonzero(roles == role) for role in ROLES))
             parts = np.zeros(len(test), int)
         elif len(test) < SMALLEST_CLASS:
-            scores.append(_expression_scores({}, fit, len(test), np.nan, ""))
+            scores.append(_expression_scores({}, fit, len(test), len(test), np.nan, ""))
             continue
         else:
             parts = held_out_parts(who.patients[test], cancers[test], split_hash)
             prediction, strength, note = _ridge_among(features[test], truth[test], parts)
-        results = {}
-        if len(test) >= SMALLEST_CLASS:
+        results, smallest = {}, int(np.bincount(parts).min()) if len(test) else 0
+        if smallest >= SMALLEST_CLASS:
             if fit == "split" and resamples:
                 results["mean_pearson_sd"] = _spread(features, truth, roles, resamples, seed_of([task.name, seed, "resample"]))
             results |= _measured(prediction, truth[test], parts, sites[test], cancers[test], permutations, seed)
@@ -75,7 +75,7 @@ def probe_expression(
                     results |= {f"baseline_{name}/{key}": value for key, value in expression.summary(r).items()}
         missing = int(np.isnan(expression.pearson(truth[test], truth[test], parts)).sum()) if len(test) else 0
         left_out = f"{missing} genes with constant truth left out" if missing else ""
-        scores.append(_expression_scores(results, fit, len(test), strength, "; ".join(filter(None, [note, left_out]))))
+        scores.append(_expression_scores(results, fit, len(test), smallest, strength, "; ".join(filter(None, [note, left_out]))))
         blocks.append((prediction, truth[test]))
         patients = who.patients[test].astype(str)
         columns = {"patient": patients, "fold": fold, "fit": fit, "part": parts, "site": sites[test], "cancer": cancers[test]}
@@ -128,8 +128,9 @@ def _measured(prediction, truth, parts, sites, cancers, permutations: int, seed:
     return results
 
 
-def _expression_scores(results: dict[str, float], fit: str, n: int, strength: float, note: str) -> pd.DataFrame:
+def _expression_scores(results: dict[str, float], fit: str, n: int, smallest: int, strength: float, note: str) -> pd.DataFrame:
+    """Rows of a fit on `n` test patients; `smallest` is the number in the smallest of the parts over which r is computed."""
     results = results or {"mean_pearson": np.nan}
-    note = "; ".join(filter(None, [too_small(n), note]))
+    note = "; ".join(filter(None, [too_small(smallest), note]))
     rows = [{"metric": metric, "value": value} for metric, value in results.items()]
-    return pd.DataFrame(rows).assign(fit=fit, n=n, smallest_class=n, strength=strength, note=note)
+    return pd.DataFrame(rows).assign(fit=fit, n=n, smallest_class=smallest, strength=strength, note=note)

@@ -12,8 +12,8 @@ from pathfm.evaluation import figures
 from pathfm.evaluation.figures import Run, embeddings_of
 from pathfm.evaluation.plots import require_report
 from pathfm.evaluation.rendering import number
-from pathfm.evaluation.runs import Evaluation, paired
-from pathfm.evaluation.table import MISSING, Cell, Table, make_table
+from pathfm.evaluation.runs import Evaluation, over_folds, paired
+from pathfm.evaluation.table import MISSING, Cell, Table, base_label, make_table
 from pathfm.evaluation.verdict import direction, flags, verdict
 from pathfm.files import replacing
 from pathfm.progress import say
@@ -100,7 +100,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
 
     loader = PackageLoader("pathfm.evaluation", "")
     template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pairs = paired(list(evaluations))
+    pairs = over_folds(paired(list(evaluations)))
     runs = named(pairs)
     page = template.get_template("report.html").render(
         title="Base against tuned, task by task",
@@ -111,7 +111,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         flags=flags(table, evaluations),
         sections=sections(pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
-        made=made(list(runs.values())),
+        made=made([one for run in runs.values() for one in of_single_folds(run)]),
         reading=READING,
         version=__version__,
     )
@@ -123,11 +123,17 @@ def named(pairs: Sequence[tuple[Evaluation, list[Evaluation]]]) -> dict[int, Run
     tuned = [one for _, all_tuned in pairs for one in all_tuned]
     runs: dict[int, Run] = {}
     for base, all_tuned in pairs:
-        runs.setdefault(id(base), Run("base" if len(pairs) == 1 else f"base: {base.name}", base))
+        runs.setdefault(id(base), Run(base_label(base, [one for one, _ in pairs]), base))
         for one in all_tuned:
             alone = sum(other.approach == one.approach for other in tuned) == 1
             runs[id(one)] = Run(one.approach if alone else f"{one.approach}: {one.name}", one)
     return runs
+
+
+def of_single_folds(run: Run) -> list[Run]:
+    """What was trained and embedded fold by fold, each fold under a name of its own."""
+    parts = run.evaluation.parts
+    return [Run(f"{run.name}, fold {part.folds[0]}", part) for part in parts] or [run]
 
 
 def introduced(run: Run) -> str:
@@ -166,7 +172,8 @@ def shown(cell: Cell, kind: str) -> dict:
 def sections(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Run]) -> list[dict]:
     """The figures under their headings; what is absent is said."""
     everyone = list(runs.values())
-    training = figures.training_figure(everyone)
+    single = [one for run in everyone for one in of_single_folds(run)]
+    training = figures.training_figure(single)
     expression = [
         figure for base, tuned in pairs for figure in figures.expression_figures(runs[id(base)], [runs[id(one)] for one in tuned])
     ]
@@ -179,7 +186,7 @@ def sections(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[in
         },
         {
             "title": "Embeddings",
-            "figures": figures.embedding_figures(everyone),
+            "figures": figures.embedding_figures(single),
             "measures": None,
             "absent": f"No run has embeddings of {figures.FEWEST_PATIENTS} test patients or more.",
         },

@@ -78,8 +78,9 @@ class Evaluation:
 
     @property
     def recipe(self) -> tuple:
-        """What two trainings share that differ in their fold alone; imported weights share their hash."""
-        return self.about["split_hash"], self.approach, self.about["card"].get("recipe_hash") or self.weight_hash
+        """What two trainings share that differ in their fold alone, scored on one choice of genes; imported weights share their hash."""
+        trained = self.about["card"].get("recipe_hash") or self.weight_hash
+        return self.about["split_hash"], self.approach, trained, self.about.get("panel")
 
     @property
     def smoke(self) -> bool:
@@ -125,18 +126,27 @@ class Evaluation:
 
 def why_incomparable(base: Evaluation, tuned: Evaluation) -> str:
     """What differs between two evaluations that must be alike in all but the weights; an empty string when nothing does."""
-    for key, what in (("split_hash", "splits"), ("panel_hash", "gene panels")):
+    for key, what in (("split_hash", "splits"), ("panel_hash", "gene panels"), ("tiles_hash", "tiles"), ("options", "options")):
         if base.about.get(key) != tuned.about.get(key):
             return f"their {what} differ"
     if base.folds != tuned.folds:
         return f"their folds differ ({base.folds} and {tuned.folds})"
-    if base.expression is not None and tuned.expression is not None and list(base.expression.var_names) != list(tuned.expression.var_names):
-        return "their gene panels differ"
+    if base.expression is not None and tuned.expression is not None:
+        if list(base.expression.var_names) != list(tuned.expression.var_names):
+            return "their gene panels differ"
+        if not _same_truth(base.expression, tuned.expression):
+            return "their measured expression differs"
     ours, theirs = base.units(), tuned.units()
     for key in sorted(set(ours) & set(theirs), key=str):
         if not ours[key].equals(theirs[key]):
             return f"their scored units or labels differ in the task {key[0]} ({key[1].replace('_', '-')} fit, fold {key[2]})"
     return ""
+
+
+def _same_truth(one, other) -> bool:
+    """Whether two tables of predicted expression hold the same measured values for the rows that both have."""
+    shared = one.obs_names.intersection(other.obs_names)
+    return np.array_equal(*(np.asarray(table[shared].layers["truth"]) for table in (one, other)))
 
 
 def paired(evaluations: list[Evaluation]) -> list[tuple[Evaluation, list[Evaluation]]]:
@@ -149,6 +159,7 @@ def paired(evaluations: list[Evaluation]) -> list[tuple[Evaluation, list[Evaluat
         if tuned.base is None:
             continue
         candidates = [one for one in evaluations if one is not tuned and one.weight_hash == tuned.base["weight_hash"]]
+        candidates.sort(key=lambda one: one.base is not None)  # weights that training left as they were are no base
         if not candidates:
             name = tuned.base.get("name")
             raise InputError(

@@ -13,7 +13,7 @@ from pathfm.evaluation import rendering
 from pathfm.evaluation.bootstrap import Draws, balanced_accuracy_draws, interval, mean_pearson_draws
 from pathfm.evaluation.expression import pearson, summary
 from pathfm.evaluation.runs import Evaluation, over_folds, paired
-from pathfm.evaluation.scores import balanced_accuracy, too_small
+from pathfm.evaluation.scores import SMALLEST_CLASS, balanced_accuracy, too_small
 from pathfm.evaluation.tasks import BY_NAME, TASKS
 
 MISSING = "–"
@@ -106,7 +106,7 @@ def make_table(folders: Iterable[str | Path], draws: Draws | None = None) -> Tab
     every_tuned = [tuned for _, all_tuned in pairs for tuned in all_tuned]
     for base, all_tuned in pairs:
         ours = measure(base, draws)
-        label = "base" if len(pairs) == 1 else f"base: {base.name}"
+        label = base_label(base, [one for one, _ in pairs])
         rows += [Row(fit, "base", label, base.name, _cells(ours, fit, columns)) for fit in FITS]
         for tuned in all_tuned:
             same = ours if tuned.folds == base.folds else measure(base.of_folds(tuned.folds), draws)
@@ -119,11 +119,20 @@ def make_table(folders: Iterable[str | Path], draws: Draws | None = None) -> Tab
     return Table(shown, tuple(rows), tuple(_notes(evaluations, pairs, rows, columns, draws)), smoke)
 
 
+def base_label(base: Evaluation, bases: list[Evaluation]) -> str:
+    """ "base"; of several with its name, and of those of one name with its choice of genes."""
+    if len(bases) == 1:
+        return "base"
+    panel = base.about.get("panel")
+    several = sum(one.name == base.name for one in bases) > 1
+    return f"base: {base.name} ({panel})" if several and panel else f"base: {base.name}"
+
+
 def measure(run: Evaluation, draws: Draws) -> dict[tuple[str, str], Measured]:
     """By (task, fit): folds are averaged (expression by Fisher z, gene by gene); a fold with too few units is left out."""
     measured = {}
     for (task, fit), rows in run.scores[run.scores["metric"] == run.scores["task"].map(_metric)].groupby(["task", "fit"]):
-        folds = rows.loc[rows["value"].notna() & (rows["smallest_class"] >= 10), "fold"].tolist()
+        folds = rows.loc[rows["value"].notna() & (rows["smallest_class"] >= SMALLEST_CLASS), "fold"].tolist()
         if not folds:
             measured[task, fit] = Measured(text=too_small(int(rows["smallest_class"].min())) or MISSING)
         elif task == "expression":
@@ -190,24 +199,26 @@ def _cells(measured: dict[tuple[str, str], Measured], fit: str, columns: dict[st
 
 
 def _tuned_rows(tuned: Evaluation, label: str, ours: dict, theirs: dict, columns: dict[str, str]) -> list[Row]:
-    deltas = {fit: _deltas(ours, theirs, fit, columns) for fit in FITS}
+    differences = {fit: [theirs.get((task, fit), Measured()).minus(ours.get((task, fit), Measured())) for task in columns] for fit in FITS}
+    in_both = [all(one.value is not None for one in pair) for pair in zip(*differences.values(), strict=True)]
     rows = []
-    for fit, cells in deltas.items():
-        other = next(rest for name, rest in deltas.items() if name != fit)
-        flagged = [replace(cell, flagged=_one_sided(cell, match)) for cell, match in zip(cells, other, strict=True)]
+    for fit, found in differences.items():
+        other = next(rest for name, rest in differences.items() if name != fit)
+        cells = [one.cell() for one in found]
+        flagged = [replace(cell, flagged=_one_sided(cell, match.cell())) for cell, match in zip(cells, other, strict=True)]
+        alike = [mean_of([one for one, kept in zip(measured, in_both, strict=True) if kept]).cell() for measured in (found, other)]
+        flagged.append(replace(mean_of(found).cell(), flagged=_one_sided(*alike)))
         rows.append(Row(fit, "tuned", label, tuned.name, _cells(theirs, fit, columns)))
         rows.append(Row(fit, "delta", label, tuned.name, tuple(flagged)))
     return rows
 
 
-def _deltas(ours: dict, theirs: dict, fit: str, columns: dict[str, str]) -> list[Cell]:
-    """Differences by column, and their mean over the tasks present, formed inside each draw."""
-    differences = [theirs.get((task, fit), Measured()).minus(ours.get((task, fit), Measured())) for task in columns]
+def mean_of(differences: list[Measured]) -> Measured:
+    """The mean over the tasks present, formed inside each draw."""
     there = [one for one in differences if one.value is not None]
-    mean = Measured()
-    if there:
-        mean = Measured(float(np.mean([one.value for one in there])), np.mean([one.draws for one in there], axis=0))
-    return [one.cell() for one in (*differences, mean)]
+    if not there:
+        return Measured()
+    return Measured(float(np.mean([one.value for one in there])), np.mean([one.draws for one in there], axis=0))
 
 
 def _one_sided(cell: Cell, match: Cell) -> bool:
@@ -237,6 +248,7 @@ def _notes(
             if len(one.folds) > 1:
                 folds = ", ".join(map(str, one.folds))
                 yield f"{one.name} stands for the folds {folds}: their mean, for expression by Fisher z of each gene"
+                yield from _small_folds(one)
             if one is not base and one.folds != base.folds:
                 yield f"warning, {one.name}: its difference is to the base on the same folds, and the base's own row is over more"
     if any(cell.flagged for row in rows for cell in row.cells):
@@ -251,6 +263,15 @@ def _notes(
         for fit, names in edge.groupby("fit")["column"]:
             where = ", ".join(dict.fromkeys(names))
             yield f"warning, {one.name}, {fit.replace('_', '-')} fit: a probe's strength was chosen at the edge of the grid: {where}"
+
+
+def _small_folds(run: Evaluation) -> Iterable[str]:
+    """Which folds a cell leaves out because a class of theirs has too few units."""
+    headline = run.scores[run.scores["metric"] == run.scores["task"].map(_metric)]
+    small = headline[headline["value"].isna() | (headline["smallest_class"] < SMALLEST_CLASS)]
+    for (column, fit), rows in small.groupby(["column", "fit"], sort=False):
+        folds = ", ".join(map(str, sorted(rows["fold"])))
+        yield f"warning, {run.name}, {fit.replace('_', '-')} fit: {column} leaves out the folds {folds}, n too small"
 
 
 def _of_images(run: Evaluation) -> Iterable[str]:

@@ -17,6 +17,7 @@ from pathfm.progress import say
 from pathfm.slides.records import TileRecords, decode_tile
 
 OPEN_FILES = 256
+NAMED = 64  # records of one bag that are named when they do not decode; the rest is met again in another step
 
 
 @dataclass(frozen=True)
@@ -116,25 +117,27 @@ class Bags:
 def read_bag(index: TileIndex, records: OpenRecords, patient: int, order: np.ndarray, tiles: int) -> dict[str, np.ndarray]:
     """The first `tiles` tiles of a patient, in the given order, that decode.
 
-    A record that does not decode is replaced by the next in that order. Returns tiles uint8 [tiles, tile, tile, 3], tile_mask bool
-    [tiles], patient int32 and bad int64 [tiles], the positions of records that did not decode, filled up with -1.
+    A record that does not decode is replaced by the next in that order; a patient without any that does is padding (-1). Returns tiles
+    uint8 [tiles, tile, tile, 3], tile_mask bool [tiles], patient int32 and bad int64 [NAMED], the positions of the first records that
+    did not decode, filled up with -1.
     """
     images = np.zeros((tiles, index.tile, index.tile, 3), np.uint8)
     mask = np.zeros(tiles, bool)
-    bad = np.full(tiles, -1, np.int64)
-    filled = failed = 0
+    failed: list[int] = []
+    filled = 0
     for position in index.start[patient] + order:
-        if filled == tiles or failed == tiles:
+        if filled == tiles:
             break
         try:
             images[filled] = records.image(position)
         except ValueError:
-            bad[failed] = position
-            failed += 1
+            failed.append(int(position))
         else:
             mask[filled] = True
             filled += 1
-    return {"tiles": images, "tile_mask": mask, "patient": np.int32(patient), "bad": bad}
+    bad = np.full(NAMED, -1, np.int64)
+    bad[: len(failed)] = failed[:NAMED]
+    return {"tiles": images, "tile_mask": mask, "patient": np.int32(patient if filled else -1), "bad": bad}
 
 
 def batches(bags: Bags, local_batch: int, start: int, threads: int, workers: int) -> Iterator[dict[str, np.ndarray]]:
@@ -160,8 +163,8 @@ def validation_batches(
             real = patient < len(index.patients)
             chosen = patient if real else len(index.patients) - 1
             example = read_bag(index, records, chosen, generator(seed, 2, chosen).permutation(index.count(chosen)), tiles)
-            example.pop("bad")
-            example["patient"] = np.int32(patient if real else -1)
+            if not real:
+                example["patient"] = np.int32(-1)
             if expression is not None:
                 example["expression"] = expression[chosen]
             examples.append(example)
@@ -169,7 +172,7 @@ def validation_batches(
 
 
 def name_bad_records(bad: np.ndarray, index: TileIndex, known: set[int], most: float) -> set[int]:
-    """The positions in `bad` [batch, tiles] that are new, each named once; InputError above the share `most` of all records."""
+    """The positions in `bad` [batch, NAMED] that are new, each named once; InputError above the share `most` of all records."""
     new = set(bad[bad >= 0].tolist()) - known
     for position in sorted(new):
         say(f"warning: {index.name(position)} does not decode; another tile of the same patient takes its place")

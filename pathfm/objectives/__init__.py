@@ -12,9 +12,14 @@ from pathfm.objectives.objective import Objective
 from pathfm.objectives.views import Views
 
 
-def make_objective(config: Any, spec: ViTSpec, pooling: str, genes: int, dtype: DTypeLike, remat: bool = False) -> Objective:
-    """The objective that a config's `objective` block names; `pathfm.training.config.ObjectiveConfig` documents its fields."""
-    tower = ImageTower(spec, pooling, dtype, remat)
+def make_objective(
+    config: Any, spec: ViTSpec, pooling: str, genes: int, dtype: DTypeLike, remat: bool = False, edge: int | None = None
+) -> Objective:
+    """The objective that a config's `objective` block names; `pathfm.training.config.ObjectiveConfig` documents its fields.
+
+    `edge` is that of the tiles in pixels, where it is not the one that the architecture names.
+    """
+    tower = ImageTower(spec, pooling, dtype, remat, edge)
     if config.name == "contrastive":
         return Contrastive(
             tower,

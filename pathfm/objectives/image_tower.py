@@ -19,6 +19,7 @@ class ImageTower:
     pooling: str = "mean"
     dtype: DTypeLike = jnp.float32
     remat: bool = False
+    edge: int | None = None  # of the tiles, in pixels; None: the size that the architecture names
 
     def init(self, rng: jax.Array) -> dict[str, Any]:
         size = self.spec.image_size
@@ -43,7 +44,7 @@ class ImageTower:
 
     def flops(self, images: int) -> float:
         """Forward and backward: the backward pass costs twice the forward."""
-        return 3.0 * images * self.spec.flops(self.spec.image_size)
+        return 3.0 * images * self.spec.flops(self.edge)
 
     @property
     def _vit(self) -> ViT:

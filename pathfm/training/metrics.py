@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 from tensorboardX import SummaryWriter
 
+from pathfm.errors import InputError
 from pathfm.progress import say
 
 # Dense bfloat16 peaks in FLOP/s by `device_kind`, from the vendors' datasheets.
@@ -34,7 +35,7 @@ class MetricWriter:
             return
         workdir.mkdir(parents=True, exist_ok=True)
         path = workdir / "metrics.jsonl"
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= start] if start else []
+        kept = [line for line in _lines(path) if _stays(json.loads(line), start)] if start else []
         temporary = path.with_name(".metrics.jsonl.partial")
         temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         os.replace(temporary, path)
@@ -54,10 +55,18 @@ class MetricWriter:
             return
         numbers = {name: float(value) for name, value in values.items()}
         finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        self._file.write(json.dumps({"step": step, **finite}) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps({"step": step, **finite}) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise InputError(f"cannot write {self._file.name}: {error.strerror}; free some space and start the run again") from error
         for name, value in numbers.items():
             self._events.add_scalar(name, value, step)
+
+
+def _stays(line: dict, start: int) -> bool:
+    """Whether a line is kept when a run goes on from `start`, which begins with validating that step again."""
+    return line["step"] < start or (line["step"] == start and "validation_loss" not in line)
 
 
 def _lines(path: Path) -> list[str]:

@@ -21,6 +21,7 @@ ABSENT = {
     "pairing": None,
     "panel_hash": None,
     "genes": None,
+    "panel": None,
     "data_hash": None,
     "recipe_hash": None,
     "step": 0,

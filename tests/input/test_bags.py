@@ -5,9 +5,9 @@ import pytest
 
 from pathfm.errors import InputError
 from pathfm.files import read_parquet
-from pathfm.input.bags import Bags, OpenRecords, batches, index_tiles, name_bad_records, read_bag, validation_batches
+from pathfm.input.bags import NAMED, Bags, OpenRecords, batches, index_tiles, name_bad_records, read_bag, validation_batches
 from pathfm.input.schedule import Schedule
-from pathfm.slides.records import write_records
+from pathfm.slides.records import TileRecords, write_records
 from tests.small_cohort import TILE, make_small_cohort
 
 
@@ -62,8 +62,6 @@ def test_a_record_that_does_not_decode_is_replaced_by_the_next_and_named(tmp_pat
     patient = 2
     slide = index.slides[index.slide_of[index.start[patient]]]
     good = OpenRecords(index)
-    from pathfm.slides.records import TileRecords
-
     records = list(TileRecords(folder.records(slide)).read(range(6)))
     order = np.array([3, 0, 5, 1, 2, 4])
     expected = [good.image(index.start[patient] + number) for number in (0, 5)]
@@ -71,11 +69,29 @@ def test_a_record_that_does_not_decode_is_replaced_by_the_next_and_named(tmp_pat
     write_records(folder.records(slide), records)
     bag = read_bag(index, OpenRecords(index), patient, order, tiles=2)
     np.testing.assert_array_equal(bag["tiles"], expected)
-    assert bag["bad"].tolist() == [index.start[patient] + 3, -1]
+    assert bag["bad"].tolist() == [index.start[patient] + 3] + [-1] * (NAMED - 1)
     assert name_bad_records(bag["bad"], index, set(), most=0.5) == {index.start[patient] + 3}
     assert name_bad_records(bag["bad"], index, {index.start[patient] + 3}, most=0.0) == set()
     with pytest.raises(InputError, match=f"slide {slide}, record 3"):
         name_bad_records(bag["bad"], index, set(), most=0.001)
+
+
+@pytest.mark.parametrize("tiles", [1, 2])
+def test_records_are_replaced_as_long_as_the_patient_has_one_that_decodes(tiles, tmp_path):
+    folder = make_small_cohort(tmp_path)
+    index, patient = indexed(folder), 2
+    slide = index.slides[index.slide_of[index.start[patient]]]
+    last = OpenRecords(index).image(index.start[patient] + 5)
+    records = TileRecords(folder.records(slide)).read(range(6))
+    write_records(folder.records(slide), [b"not a picture"] * 5 + records[5:])
+    bag = read_bag(index, OpenRecords(index), patient, np.arange(6), tiles)
+    assert bag["tile_mask"].tolist() == [True] + [False] * (tiles - 1)
+    np.testing.assert_array_equal(bag["tiles"][0], last)
+    assert (bag["bad"] >= 0).sum() == 5 and bag["patient"] == patient
+
+    write_records(folder.records(slide), [b"not a picture"] * 6)
+    bag = read_bag(index, OpenRecords(index), patient, np.arange(6), tiles)
+    assert not bag["tile_mask"].any() and bag["patient"] == -1  # padding: it has no part in the loss
 
 
 def test_validation_sees_every_patient_once_and_pads(folder):

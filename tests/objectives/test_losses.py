@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from pathfm.models.vit import ViTSpec
+from pathfm.objectives.contrastive import Contrastive
+from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.losses import effective_rank, huber, info_nce, normalised
 
 
@@ -49,6 +52,43 @@ def test_equals_the_formula_of_clip_with_its_gradients(devices, padding):
             assert not gradient[real:].any()
             gradient = gradient[:real]
         assert np.linalg.norm(gradient - wanted) <= 1e-5 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+def test_patients_of_different_tile_counts_are_means_of_their_tiles_in_the_formula(devices, monkeypatch):
+    """The objective itself, temperature included, with the tower's tiles given: bags of one to three tiles, the last shard padded."""
+    rng = np.random.default_rng(2)
+    batch, real, tiles, width, genes = 16, 13, 3, 12, 20
+    features, profiles = rng.normal(size=(batch, tiles, width)), rng.normal(size=(batch, genes))
+    mask = np.arange(tiles)[None] < rng.integers(1, tiles + 1, batch)[:, None]
+    monkeypatch.setattr(ImageTower, "tiles", lambda self, params, images: images)
+    spec = ViTSpec(width=width, depth=1, heads=2, mlp_width=24, image_size=16)
+    objective = Contrastive(ImageTower(spec), genes, projection=8, hidden=16)
+    params = objective.init(jax.random.key(0))
+    mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    split = NamedSharding(mesh, PartitionSpec("data"))
+    patient = np.where(np.arange(batch) < real, np.arange(batch), -1).astype(np.int32)
+    whole = {"tile_mask": mask, "patient": patient, "expression": profiles.astype(np.float32)}
+    whole = {name: jax.device_put(values, split) for name, values in whole.items()}
+    whole["images"] = jax.device_put(features[None].astype(np.float32), NamedSharding(mesh, PartitionSpec(None, "data")))
+
+    def loss(params):
+        return objective.loss(params, whole, jax.random.key(1), train=False)[0]
+
+    value, gradients = jax.jit(jax.value_and_grad(loss))(params)
+    kernel = np.asarray(params["projection"]["kernel"], np.float64)
+    means = np.stack([features[row][mask[row]].mean(axis=0) for row in range(real)])
+    projected = means @ kernel
+    norms = np.linalg.norm(projected, axis=1, keepdims=True)
+    image = projected / norms
+    text = np.asarray(objective.expression_embedding(params, whole["expression"]), np.float64)[:real]
+    scale = float(np.exp(np.float64(params["logit_scale"])))
+    expected, by_image, _, by_scale = clip_loss(image, text, scale)
+    by_projected = (by_image - image * (by_image * image).sum(axis=1, keepdims=True)) / norms
+    by_kernel = means.T @ by_projected
+    assert abs(float(value) - expected) < 1e-6 * max(1.0, expected)
+    assert np.linalg.norm(gradients["projection"]["kernel"] - by_kernel) <= 1e-5 * np.linalg.norm(by_kernel)
+    assert abs(float(gradients["logit_scale"]) - scale * by_scale) <= 1e-5 * abs(scale * by_scale)
 
 
 def test_rows_of_one_patient_are_not_each_others_negatives():
