@@ -92,3 +92,22 @@ def directions(shape) -> np.ndarray:
 
 def arrays(model) -> dict[str, np.ndarray]:
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def import_transformers():
+    """The module transformers; skips the test where it is not installed."""
+    import_timm()
+    return pytest.importorskip("transformers", reason=REASON, exc_type=ImportError)
+
+
+def drawn(model, seed: int = 0):
+    """The torch model with every parameter drawn at random, none large, so that none can be mixed up unseen."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            about = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+            spread = 0.02 if name.endswith("bias") or about else 0.5 * parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.2
+            parameter.copy_(about + spread * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
