@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pathfm.models.zoo import Known, known
-from tests.parity import directions, drawn, import_timm, import_transformers
+from tests.parity import directions, drawn, import_timm, import_transformers, torch_loader
 
 DEPTH = 2
 PACKED = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
@@ -116,7 +116,7 @@ def _of_hub(model: Known, folder: Path) -> Published:
 
     def loaded(path: Path):
         theirs = timm.create_model(HUB[model.name], **arguments)
-        state = torch.load(path, weights_only=True) if path.suffix == ".pth" else __import__("safetensors.torch").torch.load_file(path)
+        state = torch.load(path, weights_only=True) if path.suffix == ".pth" else torch_loader()(path)
         theirs.load_state_dict(filtered(state, theirs))
         return theirs.eval()
 
