@@ -15,6 +15,7 @@ from pathfm.models.naming import listed
 
 IN_FOLDERS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 PYTORCH = (".pth", ".pt", ".bin", ".ckpt")
+WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<script", b"<body")
 KINDS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 
 
@@ -104,7 +105,7 @@ def _refuse_what_is_no_weight_file(path: Path) -> None:
         start = file.read(256).lstrip()
     if not start:
         raise InputError(f"{path} is empty; download it again")
-    if start[:1] == b"<":
+    if start.lower().startswith(WEB_PAGES):
         raise InputError(f"{path} is a web page, not a weight file: the download was refused; log in where it comes from and get it again")
     if start.startswith(b"version https://git-lfs"):
         raise InputError(f"{path} is a pointer of Git LFS, not the weights; get the file itself with `git lfs pull`")

@@ -24,11 +24,11 @@ pytestmark = [
 def ours(spec, params, images):
     """Our features, and the gradient of Σ features × directions by the images."""
 
-    def scalar(images):
+    def scalar(images, params):
         features = ViT(spec).apply({"params": params}, images)
         return (features * directions(features.shape)).sum(), features
 
-    (_, features), gradient = jax.jit(jax.value_and_grad(scalar, has_aux=True))(images)
+    (_, features), gradient = jax.jit(jax.value_and_grad(scalar, has_aux=True))(images, params)
     return np.asarray(features), np.asarray(gradient)
 
 
