@@ -1,7 +1,8 @@
 """The names, layouts and `config.json` of Hugging Face's ViT and DINOv2 (with and without registers), both ways.
 
-Names are those of published files; transformers 5 has others in memory and maps them when it loads and saves. Query, key and value
-are three tensors. The position embedding always owns a slot for the class token and none for the registers.
+Names are those of published files. transformers 5 has others in memory and maps them when it loads and saves; a state dict that was
+saved past it has those, and `in_memory` gives their table. Query, key and value are three tensors. The position embedding always owns
+a slot for the class token and none for the registers.
 """
 
 from typing import Any
@@ -63,6 +64,30 @@ def vit_rules(spec: ViTSpec) -> tuple[Rule, ...]:
 def dinov2_rules(spec: ViTSpec) -> tuple[Rule, ...]:
     """The table of names of Hugging Face's DINOv2, with and without registers."""
     return DINOV2 if spec.mlp == "gelu" else DINOV2_GATED
+
+
+_IN_MEMORY = {
+    "attention.attention.query.": ("attention.q_proj.",),
+    "attention.attention.key.": ("attention.k_proj.",),
+    "attention.attention.value.": ("attention.v_proj.",),
+    "attention.output.dense.": ("attention.o_proj.",),
+    "intermediate.dense.": ("mlp.fc1.",),
+    "layer.{i}.output.dense.": ("layer.{i}.mlp.fc2.",),
+    "mlp.weights_in.": ("mlp.gate_proj.", "mlp.up_proj."),
+    "mlp.weights_out.": ("mlp.down_proj.",),
+}
+
+
+def in_memory(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """The table with the names that transformers 5 has in memory, of ViT or of DINOv2."""
+    blocks = "layers." if rules is VIT else "encoder.layer."
+
+    def renamed(name: str) -> list[str]:
+        found = next((old for old in _IN_MEMORY if old in name), None)
+        names = [name.replace(found, new) for new in _IN_MEMORY[found]] if found else [name]
+        return [other.replace("encoder.layer.", blocks) for other in names]
+
+    return tuple(Rule(rule.ours, tuple(new for name in rule.theirs for new in renamed(name)), rule.layout) for rule in rules)
 
 
 def vit_config(spec: ViTSpec) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pathfm.errors import InputError
 from pathfm.models.hub_names import hub_arguments, hub_rules
-from pathfm.models.hugging_face_names import dinov2_config, dinov2_rules, vit_config, vit_rules
+from pathfm.models.hugging_face_names import dinov2_config, dinov2_rules, in_memory, vit_config, vit_rules
 from pathfm.models.naming import Rule, listed
 from pathfm.models.positions import Interpolation
 from pathfm.models.recast import with_layer_scale, with_mlp, with_slots
@@ -20,13 +20,14 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Naming:
-    """One publisher's words for a tower.
+    """One publisher's words for a tower, which classes of `library` (timm, dinov2 or transformers) read.
 
     `rules(spec)` is the table, `said(spec)` the arguments or config of the stock class (InputError names what it cannot say). The class
     resamples position embeddings by one of `interpolations`. `mask_token` is a parameter that the class wants and no feature depends on.
     """
 
     name: str
+    library: str
     title: str
     rules: Callable[[ViTSpec], tuple[Rule, ...]]
     said: Callable[[ViTSpec], dict[str, Any]]
@@ -42,12 +43,16 @@ def _of_dinov2(spec: ViTSpec) -> tuple[Interpolation, ...]:
     return ("antialias",) if spec.registers else ("bicubic",)
 
 
-TIMM = Naming("timm", "timm's VisionTransformer", timm_rules, timm_arguments, lambda spec: ("antialias",))
-HUB = Naming("hub", "DINOv2's DinoVisionTransformer", hub_rules, hub_arguments, _of_hub, "mask_token")
-HF_VIT = Naming("hf-vit", "Hugging Face's ViTModel", vit_rules, vit_config, lambda spec: ("bicubic",))
-HF_DINOV2 = Naming("hf-dinov2", "Hugging Face's Dinov2Model", dinov2_rules, dinov2_config, _of_dinov2, "embeddings.mask_token")
+TIMM = Naming("timm", "timm", "timm's VisionTransformer", timm_rules, timm_arguments, lambda spec: ("antialias",))
+HUB = Naming("hub", "dinov2", "DINOv2's DinoVisionTransformer", hub_rules, hub_arguments, _of_hub, "mask_token")
+HF_VIT = Naming("hf-vit", "transformers", "Hugging Face's ViTModel", vit_rules, vit_config, lambda spec: ("bicubic",))
+HF_DINOV2 = Naming(
+    "hf-dinov2", "transformers", "Hugging Face's Dinov2Model", dinov2_rules, dinov2_config, _of_dinov2, "embeddings.mask_token"
+)
+HF_VIT_5 = replace(HF_VIT, name="hf-vit-5", rules=lambda spec: in_memory(vit_rules(spec)))
+HF_DINOV2_5 = replace(HF_DINOV2, name="hf-dinov2-5", rules=lambda spec: in_memory(dinov2_rules(spec)))
 
-NAMINGS = {naming.name: naming for naming in (TIMM, HUB, HF_VIT, HF_DINOV2)}
+NAMINGS = {naming.name: naming for naming in (TIMM, HUB, HF_VIT, HF_DINOV2, HF_VIT_5, HF_DINOV2_5)}
 
 
 def naming_of(names: Iterable[str]) -> Naming:
@@ -55,8 +60,10 @@ def naming_of(names: Iterable[str]) -> Naming:
     names = set(names)
     if "encoder.layer.0.layernorm_before.weight" in names:
         return HF_VIT
+    if "layers.0.layernorm_before.weight" in names:
+        return HF_VIT_5
     if "encoder.layer.0.norm1.weight" in names:
-        return HF_DINOV2
+        return HF_DINOV2_5 if "encoder.layer.0.attention.q_proj.weight" in names else HF_DINOV2
     if "blocks.0.norm1.weight" in names:
         return HUB if names & {"register_tokens", "mask_token", "blocks.0.mlp.w12.weight"} else TIMM
     raise InputError(
@@ -76,7 +83,7 @@ def recast(params: Params, spec: ViTSpec, naming: Naming) -> tuple[dict[str, Any
         params, spec = with_slots(params, spec, slots)
     else:
         params, spec = with_slots(params, with_mlp(spec, "swiglu_packed"), "class")
-        if naming is HF_DINOV2:
+        if naming.said is dinov2_config:
             params, spec = with_layer_scale(params, spec)
     naming.said(spec)
     return params, spec

@@ -10,7 +10,7 @@ from pathfm.errors import InputError
 from pathfm.files import replacing, write_json
 from pathfm.models.checkpoint_names import chunked
 from pathfm.models.naming import write_tensors
-from pathfm.models.namings import HF_DINOV2, HF_VIT, NAMINGS, TIMM, Naming, hugging_face, recast
+from pathfm.models.namings import NAMINGS, TIMM, Naming, hugging_face, recast
 from pathfm.models.timm_names import EPSILON, timm_entry
 from pathfm.models.vit import ViTSpec, by_name, from_names
 from pathfm.weights.folder import Weights
@@ -79,7 +79,7 @@ def export_weights(weights: Weights, out: str | Path, target: str, with_ids: boo
     result = exported(weights, target)
     card = exported_card(weights, with_ids) | {result.naming.name: result.said}
     if out.suffix == ".safetensors":
-        if result.naming in (HF_VIT, HF_DINOV2):
+        if result.naming.library == "transformers":
             raise InputError(f"Hugging Face loads a folder, with its config: give --out a folder, not {out.name}")
         files = (out, out.with_suffix(".json"), out.with_suffix(".md"))
     else:
@@ -105,7 +105,7 @@ def configs(result: Exported, weights: Weights) -> dict[str, dict[str, Any]]:
     """The config files by which a library loads the folder with no other code, by name; none where JSON cannot say the class."""
     mean, std = (weights.card["normalisation"][name] for name in ("mean", "std"))
     tile = weights.card["tile"]
-    if result.naming in (HF_VIT, HF_DINOV2):
+    if result.naming.library == "transformers":
         images = {
             "image_processor_type": "BitImageProcessor",
             "do_resize": True,

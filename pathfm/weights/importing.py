@@ -11,7 +11,7 @@ import numpy as np
 from pathfm.errors import InputError
 from pathfm.models.checkpoint_names import Contents, contents
 from pathfm.models.naming import read_tensors
-from pathfm.models.namings import Naming, facts, facts_of, fitted, naming_of
+from pathfm.models.namings import NAMINGS, Naming, facts, facts_of, fitted, naming_of
 from pathfm.models.zoo import ZOO, Known
 from pathfm.weights.folder import save_weights
 from pathfm.weights.origin import Origin
@@ -74,7 +74,7 @@ def recognised(checkpoint: Checkpoint) -> Known:
         found = facts(checkpoint.naming, checkpoint.shapes)
         fitting = [model for model in ZOO.values() if facts_of(model.spec) == found]
         sized = [model for model in fitting if fitted(model.spec, checkpoint.naming, checkpoint.shapes).image_size == model.spec.image_size]
-        named = [model for model in sized or fitting if model.naming == checkpoint.naming.name]
+        named = [model for model in sized or fitting if NAMINGS[model.naming].said is checkpoint.naming.said]
         choice = named or sized or fitting
         if not choice:
             raise InputError(f"no model of the zoo has {_in_words(found)}; `pathfm zoo` lists them")

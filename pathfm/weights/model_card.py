@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from pathfm.models.namings import HF_DINOV2, HF_VIT, TIMM
+from pathfm.models.namings import TIMM
 from pathfm.models.timm_names import EPSILON, timm_entry
 from pathfm.models.zoo import OWN, ZOO
 from pathfm.weights.folder import Weights
@@ -36,7 +36,7 @@ def model_card(weights: Weights, result: "Exported", file: str, evaluation: str 
 def header(weights: Weights, result: "Exported | None") -> str:
     """The metadata between `---`: YAML, its strings written as JSON."""
     model = ZOO.get(weights.origin.model) if weights.origin else None
-    library = "jax" if result is None else {"timm": "timm", "hub": "pytorch"}.get(result.naming.name, "transformers")
+    library = "jax" if result is None else result.naming.library
     fields = {"library_name": library, "tags": ["pathology", "histology", "feature-extraction", "pathfm"]}
     if model is not None:
         licence = IDENTIFIERS.get(model.licence)
@@ -67,8 +67,8 @@ def about(weights: Weights) -> str:
 
 def loading(result: "Exported", file: str) -> str:
     """How a user of the stock library loads the tensors, as code."""
-    if result.naming in (HF_VIT, HF_DINOV2):
-        more = ", interpolate_pos_encoding=True" if result.naming is HF_VIT else ""
+    if result.naming.library == "transformers":
+        more = ", interpolate_pos_encoding=True" if "ViTModel" in result.said["architectures"] else ""
         code = f"""\
         from transformers import AutoModel
 

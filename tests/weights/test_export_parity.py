@@ -8,8 +8,10 @@ from pathfm.errors import InputError
 from pathfm.files import read_json
 from pathfm.models.timm_names import timm_entry
 from pathfm.models.vit import ViT, ViTSpec
+from pathfm.models.zoo import HALF, Known
 from pathfm.weights.export import export_weights, exported
 from pathfm.weights.folder import open_weights, save_weights
+from pathfm.weights.importing import import_checkpoint, open_checkpoint
 from tests.parity import (
     VARIANTS,
     import_timm,
@@ -88,6 +90,30 @@ def test_transformers_loads_an_exported_folder_alone_where_its_classes_can_say_t
     theirs = tokens[:, 0]
     if spec.output == "class+mean":
         theirs = torch.cat([theirs, tokens[:, result.spec.prefix :].mean(1)], dim=-1)
+    assert np.abs(features - theirs.numpy()).max() <= 2e-5 * np.abs(features).max()
+
+
+@pytest.mark.parametrize("name", ["plain", "SwiGLU, a width that DINOv2 has"])
+def test_a_state_dict_saved_past_transformers_comes_in_and_goes_back(name, tmp_path):
+    transformers = import_transformers()
+    import torch
+
+    weights, images, features = saved(variant(name), tmp_path / "w")
+    export_weights(weights, tmp_path / "out", "hf")
+    model = transformers.AutoModel.from_pretrained(tmp_path / "out")
+    torch.save(model.state_dict(), tmp_path / "state.pth")
+    checkpoint = open_checkpoint(tmp_path / "state.pth")
+    assert checkpoint.naming.name.endswith("-5")
+    import_checkpoint(
+        checkpoint, tmp_path / "again", Known("demo", weights.spec, *HALF, 64, None, "none", "nowhere", checkpoint.naming.name)
+    )
+    again = open_weights(tmp_path / "again")
+    assert (np.asarray(jax.jit(ViT(again.spec).apply)({"params": again.params["image"]}, images)) == features).all()
+    export_weights(again, tmp_path / "back", "original")
+    model, report = transformers.AutoModel.from_pretrained(tmp_path / "back", output_loading_info=True)
+    assert not report["unexpected_keys"] and not report["missing_keys"]
+    with torch.no_grad():
+        theirs = model.eval()(pixel_values=torch.from_numpy(images).permute(0, 3, 1, 2)).last_hidden_state[:, 0]
     assert np.abs(features - theirs.numpy()).max() <= 2e-5 * np.abs(features).max()
 
 

@@ -15,7 +15,7 @@ from pathfm.errors import InputError
 from pathfm.models import zoo
 from pathfm.models.checkpoint_names import chunked
 from pathfm.models.naming import write_tensors
-from pathfm.models.namings import HF_DINOV2, HF_VIT, HUB, TIMM
+from pathfm.models.namings import HF_DINOV2, HF_DINOV2_5, HF_VIT, HF_VIT_5, HUB, TIMM
 from pathfm.models.vit import ViTSpec, by_name
 from pathfm.models.zoo import HALF, Known
 from pathfm.weights.export import export_weights
@@ -36,6 +36,9 @@ CASES = {
     "Hugging Face's ViT": (HF_VIT, PLAIN, {"pooler.dense.weight": (24, 24), "pooler.dense.bias": (24,)}),
     "Hugging Face's DINOv2": (HF_DINOV2, SCALED, {"embeddings.mask_token": (1, 24)}),
     "Hugging Face's DINOv2, registers, SwiGLU": (HF_DINOV2, GATED, {"embeddings.mask_token": (1, 24)}),
+    "Hugging Face's ViT, in memory": (HF_VIT_5, PLAIN, {"pooler.dense.bias": (24,)}),
+    "Hugging Face's DINOv2, in memory": (HF_DINOV2_5, SCALED, {"embeddings.mask_token": (1, 24)}),
+    "Hugging Face's DINOv2, registers, SwiGLU, in memory": (HF_DINOV2_5, GATED, {"embeddings.mask_token": (1, 24)}),
 }
 
 
