@@ -1,7 +1,7 @@
 """Measure import and export of a checkpoint of H-optimus-0's size: random float32 weights, 1.13 billion parameters, 4.5 GB.
 
 Writes the checkpoint to a folder, runs `pathfm import` and `pathfm export` on it as commands of their own, and prints for each the wall
-time and the largest resident memory, in seconds and in multiples of the checkpoint's size; then compares what came out bit for bit with
+time, the processor time and the largest resident memory, in seconds and in multiples of the checkpoint's size; then compares what came out bit for bit with
 what went in. Needs about 14 GB of disk, which it frees, and 9 GB of memory:
 
     python tools/import_large.py --folder /tmp/large [--model h_optimus_0] [--kind safetensors|shards|pth]
@@ -72,14 +72,14 @@ def _written(shard: dict[str, np.ndarray], folder: Path) -> dict[str, str]:
     return dict.fromkeys(shard, place)
 
 
-def measured(*words: str) -> tuple[float, int]:
-    """The wall time in seconds and the largest resident memory in bytes of a `pathfm` command."""
+def measured(*words: str) -> tuple[float, float, int]:
+    """The wall time and the processor time in seconds and the largest resident memory in bytes of a `pathfm` command."""
     start = time.monotonic()
     process = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "pathfm.cli", *words])
     _, status, usage = os.wait4(process, 0)
     if status:
         raise SystemExit(f"pathfm {' '.join(words)} ended with {os.waitstatus_to_exitcode(status)}")
-    return time.monotonic() - start, usage.ru_maxrss * 1024
+    return time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def same(path: Path, other: Path, names) -> bool:
@@ -114,8 +114,10 @@ def main() -> None:
             ("import", str(path), "--arch", model.name, "--out", str(weights)),
             ("export", "--checkpoint", str(weights), "--out", str(out)),
         ):
-            seconds, memory = measured(*words)
-            print(f"{words[0]}: {seconds:.1f} s, {memory / 1e9:.2f} GB resident, {memory / size:.2f} × the checkpoint")
+            seconds, work, memory = measured(*words)
+            print(
+                f"{words[0]}: {seconds:.1f} s ({work:.1f} s of processor), {memory / 1e9:.2f} GB resident, {memory / size:.2f} × the checkpoint"
+            )
         if arguments.kind == "safetensors":
             print(f"bit for bit: {same(path, out, theirs(model))}")
     finally:

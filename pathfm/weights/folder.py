@@ -67,8 +67,7 @@ def save_weights(
     check_parameters(params["image"], spec_of(card, path / "card.json"), path)
     refuse_full_disk(path, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)))
     with _replacing_folder(path) as folder:
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save(folder / "params", params)
+        _write_params(folder / "params", params)
         if jax.process_index() == 0:
             write_json(sorted(set(patients)), folder / "patients.json")
             if panel is not None:
@@ -115,6 +114,23 @@ def weights_folder(path: str | Path) -> Path:
     if (path / "config.json").exists() or (path / "checkpoints").exists():
         raise InputError(f"the run {path} is not finished: it has no `weights` yet; run it to the end with the same command")
     raise InputError(f"{path} is neither a training run nor a folder of weights: it holds no card.json")
+
+
+def _write_params(path: Path, params: Any) -> None:
+    """The pytree by Orbax: arrays of devices as it does by itself, those of the host with neither a copy nor compression.
+
+    Weights hardly compress, and Orbax's own way takes three times their size in memory and four times as long.
+    """
+    if not all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(params)):
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(path, params)
+        return
+    handlers = ocp.type_handlers.create_type_handler_registry(
+        (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False)), (jax.Array, ocp.type_handlers.ArrayHandler())
+    )
+    handler = ocp.PyTreeCheckpointHandler(type_handler_registry=handlers, use_compression=False, use_ocdbt=False)
+    with ocp.Checkpointer(handler) as checkpointer:
+        checkpointer.save(path, args=ocp.args.PyTreeSave(params))
 
 
 def _read_params(path: Path, check) -> dict[str, Any]:
