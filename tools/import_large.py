@@ -1,8 +1,8 @@
 """Measure import and export of a checkpoint of H-optimus-0's size: random float32 weights, 1.13 billion parameters, 4.5 GB.
 
 Writes the checkpoint to a folder, runs `pathfm import` and `pathfm export` on it as commands of their own, and prints for each the wall
-time, the processor time and the largest resident memory, in seconds and in multiples of the checkpoint's size; then compares what came out bit for bit with
-what went in. Needs about 14 GB of disk, which it frees, and 9 GB of memory:
+time, the processor time and the largest resident memory, in seconds and in multiples of the checkpoint's size; then compares what came
+out bit for bit with what went in. Needs about 14 GB of disk, which it frees, and 11 GB of memory:
 
     python tools/import_large.py --folder /tmp/large [--model h_optimus_0] [--kind safetensors|shards|pth]
 """
@@ -115,9 +115,8 @@ def main() -> None:
             ("export", "--checkpoint", str(weights), "--out", str(out)),
         ):
             seconds, work, memory = measured(*words)
-            print(
-                f"{words[0]}: {seconds:.1f} s ({work:.1f} s of processor), {memory / 1e9:.2f} GB resident, {memory / size:.2f} × the checkpoint"
-            )
+            resident = f"{memory / 1e9:.2f} GB resident, {memory / size:.2f} × the checkpoint"
+            print(f"{words[0]}: {seconds:.1f} s ({work:.1f} s of processor), {resident}", flush=True)
         if arguments.kind == "safetensors":
             print(f"bit for bit: {same(path, out, theirs(model))}")
     finally:

@@ -128,7 +128,7 @@ def _write_params(path: Path, params: Any) -> None:
     handlers = ocp.type_handlers.create_type_handler_registry(
         (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False)), (jax.Array, ocp.type_handlers.ArrayHandler())
     )
-    handler = ocp.PyTreeCheckpointHandler(type_handler_registry=handlers, use_compression=False, use_ocdbt=False)
+    handler = ocp.PyTreeCheckpointHandler(type_handler_registry=handlers, use_compression=False)
     with ocp.Checkpointer(handler) as checkpointer:
         checkpointer.save(path, args=ocp.args.PyTreeSave(params))
 
