@@ -70,6 +70,7 @@ def loading(result: "Exported", file: str) -> str:
     if result.naming.library == "transformers":
         more = ", interpolate_pos_encoding=True" if "ViTModel" in result.said["architectures"] else ""
         code = f"""\
+        import torch
         from transformers import AutoModel
 
         model = AutoModel.from_pretrained("THIS FOLDER").eval()
@@ -80,6 +81,7 @@ def loading(result: "Exported", file: str) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in result.said.items())
         code = f"""\
         import safetensors.torch
+        import torch
         from dinov2.models.vision_transformer import DinoVisionTransformer
 
         model = DinoVisionTransformer({arguments}).eval()
