@@ -254,4 +254,4 @@ def keep_weights(
         "step": step,
     }
     seen = frozenset(data.train.patients) | (base.patients if base else frozenset())
-    save_weights(workdir / "weights", params, card, data.panel, seen)
+    save_weights(workdir / "weights", params, card, data.panel, seen, base.origin if base else None)

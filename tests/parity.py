@@ -1,14 +1,14 @@
 """What the comparisons with timm share: timm imported beside a CPU torch, and its model of an architecture with random weights."""
 
 import importlib
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
 
 from pathfm.models.vit import ViTSpec, from_names, parameter_shapes
 
-REASON = "the extra `parity` (torch, torchvision, timm) is not installed"
+REASON = "the extra `parity` (torch, torchvision, timm, transformers) is not installed"
 
 VARIANTS = {
     "plain": {},
@@ -21,9 +21,17 @@ VARIANTS = {
     "class+mean": {"output": "class+mean", "registers": 4, "slots": "patches"},
 }
 
+FURTHER = {
+    "class token and registers, slot for the class": {"registers": 4, "slots": "class", "layer_scale": 0.3},
+    "another epsilon": {"epsilon": 1e-12},
+    "SwiGLU, a width that DINOv2 has": {"mlp": "swiglu_packed", "mlp_width": 256, "layer_scale": 1.0, "registers": 2},
+    "an MLP of odd width": {"mlp_width": 200, "layer_scale": 1.0},
+    "resampled as DINOv2's hub": {"layer_scale": 1.0, "interpolation": "bicubic_offset"},
+}
+
 
 def variant(name: str) -> ViTSpec:
-    return ViTSpec(**{"width": 96, "depth": 2, "heads": 3, "mlp_width": 384, "image_size": 64} | VARIANTS[name])
+    return ViTSpec(**{"width": 96, "depth": 2, "heads": 3, "mlp_width": 384, "image_size": 64} | (VARIANTS | FURTHER)[name])
 
 
 def random_params(spec: ViTSpec, seed: int = 0) -> dict:
@@ -58,11 +66,7 @@ def timm_model(arguments: dict, seed: int = 0):
     timm = import_timm()
     import torch
 
-    arguments = dict(arguments)
-    for name, home in (("mlp_layer", timm.layers), ("act_layer", torch.nn)):
-        if name in arguments:
-            arguments[name] = getattr(home, arguments[name])
-    model = timm.models.vision_transformer.VisionTransformer(**arguments).eval()
+    model = timm.models.vision_transformer.VisionTransformer(**timm_classes(arguments)).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -70,6 +74,19 @@ def timm_model(arguments: dict, seed: int = 0):
             spread = 0.02 if name.endswith("bias") or about else 0.08
             parameter.copy_(about + spread * torch.randn(parameter.shape, generator=generator))
     return model
+
+
+def timm_classes(arguments: dict) -> dict:
+    """The arguments of timm's model with classes in the place of their names."""
+    timm = import_timm()
+    import torch
+
+    homes = {"mlp_layer": timm.layers, "act_layer": torch.nn}
+    arguments = {name: getattr(homes[name], value) if name in homes else value for name, value in arguments.items()}
+    if "norm_layer" in arguments:
+        name, more = arguments["norm_layer"]
+        arguments["norm_layer"] = partial(getattr(torch.nn, name), **more)
+    return arguments
 
 
 def timm_features(model, spec: ViTSpec, images: np.ndarray):
@@ -92,3 +109,22 @@ def directions(shape) -> np.ndarray:
 
 def arrays(model) -> dict[str, np.ndarray]:
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def import_transformers():
+    """The module transformers; skips the test where it is not installed."""
+    import_timm()
+    return pytest.importorskip("transformers", reason=REASON, exc_type=ImportError)
+
+
+def drawn(model, seed: int = 0):
+    """The torch model with every parameter drawn at random, none large, so that none can be mixed up unseen."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            about = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+            spread = 0.02 if name.endswith("bias") or about else 0.5 * parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.2
+            parameter.copy_(about + spread * torch.randn(parameter.shape, generator=generator))
+    return model.eval()

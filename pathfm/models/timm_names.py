@@ -9,6 +9,8 @@ from pathfm.errors import InputError
 from pathfm.models.naming import Rule, read_tensors, write_tensors
 from pathfm.models.vit import ViTSpec
 
+EPSILON = 1e-6  # of timm's LayerNorm
+
 TOWER = (
     Rule("class_token", ("cls_token",)),
     Rule("registers", ("reg_token",)),
@@ -45,19 +47,29 @@ FIRST_LAYER_SPLIT = (
 )
 
 
+def timm_rules(spec: ViTSpec) -> tuple[Rule, ...]:
+    """The table of timm's names; InputError for slots that its `VisionTransformer` does not know."""
+    if spec.slots == "class" and spec.registers:
+        raise InputError("timm's VisionTransformer cannot say position embeddings of the class token but not of the registers")
+    return TOWER + BLOCK + (FIRST_LAYER_SPLIT if spec.mlp == "swiglu" else FIRST_LAYER)
+
+
 def from_timm(tensors: Mapping[str, np.ndarray], spec: ViTSpec) -> dict[str, Any]:
     """A state dict of timm's `VisionTransformer` (without its head) as our parameters, bit for bit."""
-    return read_tensors(tensors, spec, _rules(spec))
+    return read_tensors(tensors, spec, timm_rules(spec))
 
 
 def to_timm(params: Mapping[str, Any], spec: ViTSpec) -> dict[str, np.ndarray]:
     """Our parameters as a state dict of timm's `VisionTransformer`, bit for bit."""
-    return write_tensors(params, spec, _rules(spec))
+    return write_tensors(params, spec, timm_rules(spec))
 
 
 def timm_arguments(spec: ViTSpec) -> dict[str, Any]:
-    """The arguments of timm's `VisionTransformer`; classes are given by their names in `timm.layers` and `torch.nn`."""
-    _rules(spec)
+    """The arguments of timm's `VisionTransformer`; classes are given by their names in `timm.layers` and `torch.nn`.
+
+    A `norm_layer` of another epsilon than timm's own is a name and the arguments of its `functools.partial`.
+    """
+    timm_rules(spec)
     arguments = {
         "img_size": spec.image_size,
         "patch_size": spec.patch,
@@ -74,10 +86,11 @@ def timm_arguments(spec: ViTSpec) -> dict[str, Any]:
         "dynamic_img_size": True,
     }
     gated = {"swiglu": {"mlp_layer": "SwiGLU", "act_layer": "SiLU"}, "swiglu_packed": {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}}
+    if spec.epsilon != EPSILON:
+        arguments["norm_layer"] = ["LayerNorm", {"eps": spec.epsilon}]
     return arguments | gated.get(spec.mlp, {})
 
 
-def _rules(spec: ViTSpec) -> tuple[Rule, ...]:
-    if spec.slots == "class" and spec.registers:
-        raise InputError("timm's VisionTransformer cannot say position embeddings of the class token but not of the registers")
-    return TOWER + BLOCK + (FIRST_LAYER_SPLIT if spec.mlp == "swiglu" else FIRST_LAYER)
+def timm_entry(spec: ViTSpec) -> str:
+    """The name in timm's registry that `timm_arguments` make into this architecture; JSON cannot say SwiGLU, so it comes from there."""
+    return "vit_giant_patch14_dinov2" if spec.mlp == "swiglu_packed" else "vit_base_patch16_224"

@@ -16,7 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.typing import DTypeLike
 
 from pathfm.errors import InputError
-from pathfm.models.positions import resize_grid
+from pathfm.models.positions import Interpolation, resize_grid
 
 Mlp = Literal["gelu", "swiglu", "swiglu_packed"]
 Slots = Literal["patches", "class", "all"]
@@ -29,7 +29,8 @@ class ViTSpec:
 
     `slots` says which tokens own a position embedding: the patches alone, the class token too, or the registers as well (then the
     registers stand before the position embedding is added). `mlp_width` is the width between the two MLP layers (after the gate).
-    "swiglu" and "swiglu_packed" are one function: packed, weight files hold gate and value in one tensor.
+    "swiglu" and "swiglu_packed" are one function: packed, timm's files hold gate and value in one tensor. `interpolation` is the rule
+    by which the position embeddings of `image_size` are resampled for images of another size.
     """
 
     width: int
@@ -45,6 +46,7 @@ class ViTSpec:
     layer_scale: float | None = None
     epsilon: float = 1e-6
     output: Output = "class"
+    interpolation: Interpolation = "antialias"
 
     def __post_init__(self):
         for name in ("width", "depth", "heads", "mlp_width", "patch", "image_size"):
@@ -54,7 +56,7 @@ class ViTSpec:
             raise InputError(
                 "the architecture does not fit together: heads must divide width, patch must divide image_size, registers must be 0 or more"
             )
-        for name, choices in (("slots", Slots), ("mlp", Mlp), ("output", Output)):
+        for name, choices in (("slots", Slots), ("mlp", Mlp), ("output", Output), ("interpolation", Interpolation)):
             if getattr(self, name) not in get_args(choices):
                 raise InputError(f"the architecture's {name} is {getattr(self, name)!r}; it must be one of {', '.join(get_args(choices))}")
 
@@ -125,7 +127,7 @@ class ViT(nn.Module):
         patches = PatchEmbedding(spec.width, spec.patch, self.dtype, name="patch_embedding")(images)
         side = spec.image_size // spec.patch
         position = self.param("position", _token, (1, spec.prefix_slots + side * side, spec.width))
-        position = resize_grid(position, spec.prefix_slots, (side, side), (rows, columns)).astype(self.dtype)
+        position = resize_grid(position, spec.prefix_slots, (side, side), (rows, columns), spec.interpolation).astype(self.dtype)
         prefix = [self.param("class_token", _token, (1, 1, spec.width))]
         if spec.registers:
             prefix.append(self.param("registers", _token, (1, spec.registers, spec.width)))

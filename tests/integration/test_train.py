@@ -11,14 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
+from pathfm.cli import main
 from pathfm.configuration import from_dict, load
 from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError
 from pathfm.input.paired import open_training_data
+from pathfm.models.naming import write_tensors
+from pathfm.models.namings import HF_VIT
 from pathfm.models.vit import by_name
+from pathfm.models.zoo import known
 from pathfm.train import run
 from pathfm.training.config import TrainConfig
 from pathfm.weights.folder import open_weights
+from tests.parity import random_params
 from tests.small_cohort import make_small_cohort
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -69,6 +75,19 @@ def test_a_shipped_config_trains_from_the_base_and_says_what_it_did(name, cohort
     assert {line["step"] for line in lines} == {0, 1, 2}
     assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
     assert list((tmp_path / name / "tensorboard").iterdir())
+
+
+def test_imported_weights_are_tuned_and_go_back_in_their_own_naming(cohort, tmp_path):
+    spec = known("demo").spec
+    theirs = write_tensors(random_params(spec), spec, HF_VIT.rules(spec)) | {"pooler.dense.bias": np.ones(spec.width, np.float32)}
+    save_file(theirs, tmp_path / "model.safetensors")
+    assert main(["import", str(tmp_path / "model.safetensors"), "--arch", "demo", "--out", str(tmp_path / "base")]) == 0
+    run(shrunk("direct", cohort, init=str(tmp_path / "base"), select="last"), tmp_path / "run")
+    assert main(["export", "--checkpoint", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 0
+    tuned = load_file(tmp_path / "out" / "model.safetensors")
+    assert {name: tensor.shape for name, tensor in tuned.items()} == {name: tensor.shape for name, tensor in theirs.items()}
+    assert (tuned["pooler.dense.bias"] == 1).all() and (tuned["layernorm.weight"] != theirs["layernorm.weight"]).any()
+    assert "tuned to predict the bulk gene expression" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_run_killed_at_any_moment_ends_with_the_same_bits(cohort, base, tmp_path):

@@ -1,11 +1,16 @@
 """The table of timm's names runs both ways, and the zoo is consistent."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from pathfm.cli import main
 from pathfm.errors import InputError
+from pathfm.models.namings import NAMINGS
 from pathfm.models.timm_names import from_timm, timm_arguments, to_timm
-from pathfm.models.vit import by_name, from_names
+from pathfm.models.vit import by_name, from_names, parameter_shapes
 from pathfm.models.zoo import ZOO, known
 from tests.parity import VARIANTS, random_params, variant
 
@@ -58,8 +63,22 @@ def test_what_timm_cannot_say_is_named():
 def test_every_model_of_the_zoo_can_be_built_at_its_tile_size_and_goes_out(name):
     model = known(name)
     assert model.spec.grid(model.tile, model.tile)
-    assert timm_arguments(model.spec)["embed_dim"] == model.spec.width
+    naming = NAMINGS[model.naming]
+    assert naming.said(model.spec) and model.spec.interpolation in naming.interpolations(model.spec)
+    assert {rule.ours.format(i=0) for rule in naming.rules(model.spec)} >= set(parameter_shapes(replace(model.spec, depth=1)))
     assert min(model.std) > 0 and model.licence and model.source
+
+
+def test_the_zoo_lists_each_model_once_and_says_what_is_out_of_scope(capsys):
+    assert main(["zoo"]) == 0
+    listed = capsys.readouterr().out
+    assert [line.split()[0] for line in listed.splitlines()[2:]] == [*ZOO, "conch:", "ctranspath:"]
+    assert main(["zoo", "virchow2", "--json"]) == 0
+    (virchow2,) = json.loads(capsys.readouterr().out)
+    wanted = {"width": 1280, "depth": 32, "patch": 14, "registers": 4, "slots": "all", "features": 2560, "activation": "SwiGLU"}
+    assert virchow2 | wanted == virchow2
+    assert main(["zoo", "ctranspath"]) == 2
+    assert "ctranspath is out of scope: a Swin transformer" in capsys.readouterr().err
 
 
 def test_the_zoo_names_what_it_has():

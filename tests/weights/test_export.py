@@ -14,8 +14,8 @@ from pathfm.commands import export
 from pathfm.errors import InputError
 from pathfm.models.timm_names import to_timm
 from pathfm.models.zoo import Known
-from pathfm.weights.export import import_timm
 from pathfm.weights.folder import open_weights, save_weights
+from pathfm.weights.importing import import_checkpoint, open_checkpoint
 from tests.weights.test_folder import CARD, SPEC, panel, random_params
 
 KNOWN = Known("small test tower", SPEC, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 16, None, "none", "nowhere")
@@ -27,6 +27,10 @@ def run(*words: str) -> int:
     return export.run(parser.parse_args([str(word) for word in words]))
 
 
+def brought_in(path, out):
+    return import_checkpoint(open_checkpoint(path), out, KNOWN)
+
+
 @pytest.fixture
 def weights(tmp_path):
     save_weights(tmp_path / "run" / "weights", random_params(), CARD | {"split_hash": "ab"}, panel(), ["TCGA-AA-0001"])
@@ -36,7 +40,7 @@ def weights(tmp_path):
 def test_an_export_holds_the_tower_and_a_card_without_patients(weights, tmp_path):
     out = tmp_path / "out" / "weights.safetensors"
     assert run("--checkpoint", weights, "--out", out) == 0
-    assert sorted(os.listdir(out.parent)) == ["weights.json", "weights.safetensors"]
+    assert sorted(os.listdir(out.parent)) == ["weights.json", "weights.md", "weights.safetensors"]
     tensors = load_file(out)
     expected = to_timm(random_params()["image"], SPEC)
     assert tensors.keys() == expected.keys()
@@ -57,14 +61,14 @@ def test_patients_are_named_on_request(weights, tmp_path):
 
 
 def test_another_suffix_is_refused(weights, tmp_path):
-    with pytest.raises(InputError, match="must end in .safetensors, not as weights.pt does"):
+    with pytest.raises(InputError, match="must end in .safetensors or be that of a folder, not as weights.pt does"):
         run("--checkpoint", weights, "--out", tmp_path / "weights.pt")
 
 
 def test_a_tensor_file_comes_in_and_goes_out_bit_for_bit(tmp_path):
     tensors = to_timm(random_params()["image"], SPEC)
     save_file(tensors, tmp_path / "theirs.safetensors")
-    card = import_timm(tmp_path / "theirs.safetensors", tmp_path / "imported", KNOWN)
+    card = brought_in(tmp_path / "theirs.safetensors", tmp_path / "imported")
     assert (card["objective"], card["name"], card["mpp"]) == ("imported", "small test tower", None)
     jax.tree.map(np.testing.assert_array_equal, open_weights(tmp_path / "imported").params, {"image": random_params()["image"]})
     run("--checkpoint", tmp_path / "imported", "--out", tmp_path / "again.safetensors")
@@ -75,14 +79,14 @@ def test_a_tensor_file_comes_in_and_goes_out_bit_for_bit(tmp_path):
 def test_a_file_that_is_no_tensor_file_is_named(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(InputError, match="model.safetensors is missing"):
-        import_timm(path, tmp_path / "imported", KNOWN)
+        brought_in(path, tmp_path / "imported")
     path.write_text("<!doctype html><html>Access to this model is restricted</html>")
-    with pytest.raises(InputError, match="model.safetensors cannot be read as safetensors"):
-        import_timm(path, tmp_path / "imported", KNOWN)
+    with pytest.raises(InputError, match="model.safetensors is a web page, not a weight file: the download was refused"):
+        brought_in(path, tmp_path / "imported")
     save_file(to_timm(random_params()["image"], SPEC), path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="cannot be read as safetensors .* download it again"):
-        import_timm(path, tmp_path / "imported", KNOWN)
+        brought_in(path, tmp_path / "imported")
     assert not (tmp_path / "imported").exists()
 
 
@@ -91,7 +95,7 @@ def test_values_that_are_not_finite_and_tensors_of_another_model_are_named(tmp_p
     tensors = to_timm(random_params()["image"], SPEC)
     save_file(tensors | {"norm.bias": np.full(16, np.nan, np.float32)}, path)
     with pytest.raises(InputError, match="values that are not finite, in norm.bias"):
-        import_timm(path, tmp_path / "imported", KNOWN)
-    save_file(tensors | {"head.bias": np.zeros(2, np.float32)}, path)
-    with pytest.raises(InputError, match="model.safetensors: .* unused: head.bias"):
-        import_timm(path, tmp_path / "imported", KNOWN)
+        brought_in(path, tmp_path / "imported")
+    save_file(tensors | {"tail.bias": np.zeros(2, np.float32)}, path)
+    with pytest.raises(InputError, match="model.safetensors: .* unused: tail.bias"):
+        brought_in(path, tmp_path / "imported")

@@ -1,0 +1,36 @@
+"""Turn a published checkpoint into a folder of weights that training (`init`), evaluation and export take.
+
+WEIGHTS is a .safetensors file, an index of shards (*.index.json), a folder that holds one of them, or a file of PyTorch (.pth, .bin; needs
+torch; no pickled code is run). --arch names the model (`pathfm zoo` lists them); auto finds it where names and shapes suffice.
+"""
+
+HELP = "import published weights (timm, DINOv2 or Hugging Face naming)"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("weights", metavar="WEIGHTS", help="the checkpoint: a file, an index of shards, or their folder")
+    parser.add_argument("--arch", default="auto", metavar="NAME", help="the model, as `pathfm zoo` names it, or auto (default)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder of weights to write")
+
+
+def run(arguments) -> int:
+    from pathfm.errors import DONE
+    from pathfm.models.zoo import known
+    from pathfm.progress import say
+    from pathfm.weights.importing import import_checkpoint, open_checkpoint, recognised
+
+    model = None if arguments.arch == "auto" else known(arguments.arch)
+    checkpoint = open_checkpoint(arguments.weights)
+    for line in checkpoint.contents.lines():
+        say(f"import: {line}")
+    model = model or recognised(checkpoint)
+    doubles = sorted({kind for kind in checkpoint.file.types.values() if kind == "float64"})
+    if doubles:
+        say("import: values of 64 bits are rounded to float32")
+    card = import_checkpoint(checkpoint, arguments.out, model)
+    size = card["architecture"]["image_size"]
+    say(
+        f"import: {model.name} in the naming {checkpoint.naming.name}, position embeddings learned at {size} px → {arguments.out}; "
+        f"licence: {model.licence}"
+    )
+    return DONE

@@ -1,0 +1,62 @@
+"""List the models that pathfm knows by name: architecture, what they were trained at, licence, and where to get their weights.
+
+A question mark means that the publisher mixed several resolutions or states none; `reported` names what others report and was not read at
+the publisher's. The licence that counts is the publisher's text. CONCH and CTransPath are out of scope, and why is said below the table.
+"""
+
+HELP = "list the models that pathfm knows, their licences and where to get them"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="all that is known of one model")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(arguments) -> int:
+    import json
+
+    from pathfm.errors import DONE
+    from pathfm.models import zoo
+
+    models = [zoo.known(arguments.name)] if arguments.name else list(zoo.ZOO.values())
+    if arguments.json:
+        print(json.dumps([described(model) for model in models], indent=2))
+        return DONE
+    if arguments.name:
+        facts = described(models[0])
+        width = max(map(len, facts))
+        print("\n".join(f"{name:<{width}}  {'?' if value is None else value}" for name, value in facts.items()))
+        return DONE
+    print(table([row(model) for model in models]))
+    for name, reason in zoo.OUT_OF_SCOPE.items():
+        print(f"{name}: out of scope, {reason}")
+    return DONE
+
+
+def described(model) -> dict:
+    """Everything the registry holds of a model, JSON-like."""
+    spec = model.spec.to_dict()
+    activation = "GELU" if model.spec.mlp == "gelu" else "SwiGLU"
+    about = {"name": model.name, "naming": model.naming, "activation": activation, "features": model.spec.features}
+    training = {"tile": model.tile, "mpp": model.mpp, "mean": list(model.mean), "std": list(model.std)}
+    return about | spec | training | {"licence": model.licence, "source": model.source, "reported": model.reported or "nothing"}
+
+
+HEAD = ("name", "blocks × width", "patch", "registers", "MLP", "features", "tile px", "µm/px", "weights in", "licence", "from")
+
+
+def row(model) -> tuple[str, ...]:
+    spec = model.spec
+    kind = "GELU" if spec.mlp == "gelu" else "SwiGLU"
+    output = "class" if spec.output == "class" else "class+mean"
+    resolution = "?" if model.mpp is None else f"{model.mpp:g}"
+    shape = (f"{spec.depth} × {spec.width}", str(spec.patch), str(spec.registers), f"{kind} {spec.mlp_width}")
+    return (model.name, *shape, f"{spec.features} {output}", str(model.tile), resolution, model.naming, model.licence, model.source)
+
+
+def table(rows) -> str:
+    """Rows in columns, each as wide as its widest word."""
+    rows = [HEAD, *rows]
+    widths = [max(len(cells[i]) for cells in rows) for i in range(len(HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

@@ -1,0 +1,87 @@
+"""Every model of the zoo is its publisher's: random weights of their class, imported, give their features and their gradient, and
+go back into their class after a step of training.
+"""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from pathfm.models.vit import ViT
+from pathfm.weights.export import export_weights
+from pathfm.weights.folder import open_weights, save_weights
+from pathfm.weights.importing import import_checkpoint, open_checkpoint
+from tests.models.publishers import PUBLISHED, published
+from tests.parity import directions
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"),
+]
+
+
+def ours(spec, params, images):
+    """Our features, and the gradient of Σ features × directions by the images."""
+
+    def scalar(images, params):
+        features = ViT(spec).apply({"params": params}, images)
+        return (features * directions(features.shape)).sum(), features
+
+    (_, features), gradient = jax.jit(jax.value_and_grad(scalar, has_aux=True))(images, params)
+    return np.asarray(features), np.asarray(gradient)
+
+
+def pictures(spec, rows: int, columns: int):
+    return np.random.default_rng(1).standard_normal((1, rows * spec.patch, columns * spec.patch, 3)).astype(np.float32)
+
+
+def assert_same(found, wanted):
+    (features, gradient), (theirs, their_gradient) = found, wanted
+    assert np.abs(features - theirs).max() <= 2e-5 * np.abs(theirs).max()
+    assert np.linalg.norm(gradient - their_gradient) <= 1e-4 * np.linalg.norm(their_gradient)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_weights_give_the_publishers_features_at_two_sizes(name, tmp_path):
+    theirs = published(name, tmp_path)
+    checkpoint = open_checkpoint(theirs.weights)
+    assert checkpoint.naming.name == theirs.known.naming
+    import_checkpoint(checkpoint, tmp_path / "w", theirs.known)
+    weights = open_weights(tmp_path / "w")
+    assert replace(weights.spec, slots=theirs.known.spec.slots) == theirs.known.spec
+    side = weights.spec.image_size // weights.spec.patch
+    for rows, columns in ((side, side), (side // 2 + 1, side - 3)):
+        images = pictures(weights.spec, rows, columns)
+        assert_same(ours(weights.spec, weights.params["image"], images), theirs.features(images))
+
+
+def stepped(weights):
+    """The tower's parameters after one step of gradient descent that moves its features, on an image of a few patches."""
+    images = pictures(weights.spec, 3, 2)
+
+    def loss(params):
+        features = ViT(weights.spec).apply({"params": params}, images)
+        return (features * directions(features.shape)).mean()
+
+    params = weights.params["image"]
+    gradient = jax.jit(jax.grad(loss))(params)
+    return jax.tree.map(lambda leaf, slope: np.asarray(leaf - 0.05 * slope / (np.abs(slope).max() + 1e-12)), params, gradient)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_after_a_step_of_training_the_publishers_class_gives_our_features(name, tmp_path):
+    theirs = published(name, tmp_path)
+    import_checkpoint(open_checkpoint(theirs.weights), tmp_path / "w", theirs.known)
+    weights = open_weights(tmp_path / "w")
+    params = stepped(weights)
+    save_weights(tmp_path / "tuned", {"image": params}, weights.card | {"objective": "direct", "step": 1}, origin=weights.origin)
+    out = tmp_path / ("out" if theirs.known.naming.startswith("hf-") else "out.safetensors")
+    export_weights(open_weights(tmp_path / "tuned"), out, "original")
+    side = weights.spec.image_size // weights.spec.patch
+    images = pictures(weights.spec, side, side)
+    features = np.asarray(jax.jit(ViT(weights.spec).apply)({"params": params}, images))
+    tuned, _ = theirs.features(images, theirs.loaded(out))
+    untuned, _ = theirs.features(images)
+    assert np.abs(features - tuned).max() <= 2e-5 * np.abs(tuned).max()
+    assert np.abs(untuned - tuned).max() > 1e-3 * np.abs(tuned).max()
