@@ -109,7 +109,7 @@ def main() -> None:
         )
         size = sum(file.stat().st_size for file in arguments.folder.iterdir())
         print(f"checkpoint: {size / 1e9:.2f} GB, {arguments.kind}")
-        weights, out = arguments.folder / "weights", arguments.folder / "out.safetensors"
+        weights, out = arguments.folder / "weights", arguments.folder / "out"
         for words in (
             ("import", str(path), "--arch", model.name, "--out", str(weights)),
             ("export", "--checkpoint", str(weights), "--out", str(out)),
@@ -118,7 +118,7 @@ def main() -> None:
             resident = f"{memory / 1e9:.2f} GB resident, {memory / size:.2f} × the checkpoint"
             print(f"{words[0]}: {seconds:.1f} s ({work:.1f} s of processor), {resident}", flush=True)
         if arguments.kind == "safetensors":
-            print(f"bit for bit: {same(path, out, theirs(model))}")
+            print(f"bit for bit: {same(path, out / 'model.safetensors', theirs(model))}")
     finally:
         shutil.rmtree(arguments.folder)
 
