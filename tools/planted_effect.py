@@ -29,7 +29,7 @@ from pathfm.files import read_json, replacing, write_json, write_parquet
 from pathfm.progress import say
 
 SMALL = Settings(
-    patients=24,
+    patients=150,  # ten test patients in each part of the held-out fit
     fractions=(0.4, 0.2, 0.4),
     tiles_per_patient=2,
     base={"train_for": "2 steps", "batch": 8, "evaluate_every": "2 steps"},

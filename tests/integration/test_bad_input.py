@@ -1,6 +1,7 @@
 """What a user does wrong, as a user meets it: exit code 2, one sentence with file and place, and nothing half-written."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -240,6 +241,8 @@ def test_a_full_disk_while_a_checkpoint_or_weights_are_saved(cohort, tuned, smal
     refused(train("direct", cohort.root, run_folder), run_folder, "free some space")
     assert not (run_folder / "weights").exists()
 
+    shutil.rmtree(run_folder)
+    (small_disk / "filler").write_bytes(bytes(1 << 20))
     out = small_disk / "tower.safetensors"
     refused(pathfm("export", "--checkpoint", tuned, "--out", out), out, "free some space")
     assert not out.exists()
