@@ -48,7 +48,7 @@ def test_only_the_wanted_columns_are_read(tmp_path):
         (b"#c\na\tb\n1\t2\n3\n", "line 4 has 1 fields where the header has 2"),
         (b"a\tb\n\xff\xfe\t2\n", "not a table of text"),
         (b"\xff\xfe\x00\n", "not UTF-8"),
-        (gzip.compress(b"a\tb\n" * 1000)[:-20], "in the middle of its gzip stream"),
+        (gzip.compress(b"a\tb\n" * 1000, mtime=0)[:-20], "in the middle of its gzip stream"),
         (b"\x1f\x8bnot gzip at all", "not a sound gzip file"),
     ],
 )
