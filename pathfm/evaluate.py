@@ -46,7 +46,8 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     people = patients_of(folder, splits, pairs, fold)
     giver = open_weights(config.panel) if config.panel else weights
     refuse_seen(weights.patients, config.checkpoint, people, config)
-    refuse_seen(giver.patients, config.panel, people, config)
+    if config.panel:
+        refuse_seen(giver.patients, config.panel, people, config)
     panel = giver.panel
     tasks = [BY_NAME[name] if name in BY_NAME else unknown_task(name) for name in config.tasks] or list(TASKS)
     if panel is not None and BY_NAME["expression"] in tasks:
