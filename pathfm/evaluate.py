@@ -85,7 +85,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     about = {
         "folds": [fold],
         "split_hash": splits.hash,
-        "panel": giver.card["panel"],
+        "panel_choice": giver.card["panel_choice"],
         "panel_hash": panel.hash if panel else None,
         "tiles_hash": digest(slides.sort_values("slide")[["slide", "records_sha256"]].to_numpy().tolist()),
         "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")},

@@ -56,7 +56,8 @@ def run(config: TrainConfig, workdir: Path) -> None:
     slots = local_slots(mesh, config.batch)
     base = open_weights(config.init) if config.init else None
     with_expression = config.objective.name != "views"
-    data = open_training_data(config.cohort, config.fold, config.panel if with_expression else None, config.pairing, config.seed)
+    panel = config.panel if with_expression else None
+    data = open_training_data(config.cohort, config.fold, panel, config.pairing, config.seed, config.residual)
     refuse_leaks(base, data, config)
     tower = image_tower(config, base, data.train.tile)
 
@@ -248,7 +249,7 @@ def keep_weights(
         "pairing": config.pairing if data.panel else None,
         "panel_hash": data.panel.hash if data.panel else None,
         "genes": len(data.panel.genes) if data.panel else None,
-        "panel": choice_name(config.panel) if data.panel else None,
+        "panel_choice": choice_name(config.panel) if data.panel else None,
         "data_hash": data.data_hash,
         "recipe_hash": config.recipe_hash,
         "step": step,

@@ -166,7 +166,17 @@ def _metadata_row(file_id: str, file_name: str, entry: dict) -> SheetRow | str:
     tcga = barcodes.is_tcga(aliquot)
     patient = barcodes.patient(aliquot) if tcga else str(case.get("submitter_id") or aliquot)
     sample = barcodes.sample(aliquot) if tcga else aliquot
+    types = {barcodes.sample_type(aliquot)} if tcga else _types_of_samples(case) or {None}
+    if len(types) > 1:
+        return f"the metadata gives {aliquot} samples of several types: {', '.join(sorted(types))}"
     size = entry.get("file_size")
-    return SheetRow(
-        file_id, file_name, aliquot, sample, patient, barcodes.sample_type(aliquot), project, size if isinstance(size, int) else None
-    )
+    return SheetRow(file_id, file_name, aliquot, sample, patient, types.pop(), project, size if isinstance(size, int) else None)
+
+
+def _types_of_samples(case: dict) -> set[str]:
+    """Two digits from `cases.samples` of the metadata, where the export has that field; other programmes than TCGA need it."""
+    samples = case.get("samples")
+    samples = [sample for sample in samples if isinstance(sample, dict)] if isinstance(samples, list) else []
+    columns = {"Sample Type": "sample_type", "Tumor Descriptor": "tumor_descriptor", "Tissue Type": "tissue_type"}
+    cells = [{column: str(sample.get(key) or "") for column, key in columns.items()} for sample in samples]
+    return set().union(*map(_stated_types, cells))

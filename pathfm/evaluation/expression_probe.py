@@ -54,16 +54,17 @@ def probe_expression(
     test = np.flatnonzero(roles == "test")
     scores, blocks, obs = [], [], []
     for fit in fits:
+        divided = fit == "held_out" and len(test) >= SMALLEST_CLASS
+        parts = held_out_parts(who.patients[test], cancers[test], split_hash) if divided else np.zeros(len(test), int)
+        smallest = int(np.bincount(parts).min()) if len(test) else 0
+        if fit == "held_out" and smallest < SMALLEST_CLASS:
+            scores.append(_expression_scores({}, fit, len(test), smallest, np.nan, ""))
+            continue
         if fit == "split":
             prediction, strength, note = _ridge(features, truth, *(np.flatnonzero(roles == role) for role in ROLES))
-            parts = np.zeros(len(test), int)
-        elif len(test) < SMALLEST_CLASS:
-            scores.append(_expression_scores({}, fit, len(test), len(test), np.nan, ""))
-            continue
         else:
-            parts = held_out_parts(who.patients[test], cancers[test], split_hash)
             prediction, strength, note = _ridge_among(features[test], truth[test], parts)
-        results, smallest = {}, int(np.bincount(parts).min()) if len(test) else 0
+        results = {}
         if smallest >= SMALLEST_CLASS:
             if fit == "split" and resamples:
                 results["mean_pearson_sd"] = _spread(features, truth, roles, resamples, seed_of([task.name, seed, "resample"]))

@@ -80,7 +80,7 @@ class Evaluation:
     def recipe(self) -> tuple:
         """What two trainings share that differ in their fold alone, scored on one choice of genes; imported weights share their hash."""
         trained = self.about["card"].get("recipe_hash") or self.weight_hash
-        return self.about["split_hash"], self.approach, trained, self.about.get("panel")
+        return self.about["split_hash"], self.approach, trained, self.about.get("panel_choice")
 
     @property
     def smoke(self) -> bool:

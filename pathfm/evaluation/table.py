@@ -123,7 +123,7 @@ def base_label(base: Evaluation, bases: list[Evaluation]) -> str:
     """ "base"; of several with its name, and of those of one name with its choice of genes."""
     if len(bases) == 1:
         return "base"
-    panel = base.about.get("panel")
+    panel = base.about.get("panel_choice")
     several = sum(one.name == base.name for one in bases) > 1
     return f"base: {base.name} ({panel})" if several and panel else f"base: {base.name}"
 

@@ -10,6 +10,7 @@ import pandas as pd
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.pairing import permuted_patients
 from pathfm.cohort.panel import Panel, fit_panel, one_row_per_patient, read_log_tpm
+from pathfm.cohort.residual import cancer_means, residual_of
 from pathfm.cohort.splits import check_splits, read_splits
 from pathfm.errors import InputError
 from pathfm.files import digest, read_parquet
@@ -22,7 +23,7 @@ class TrainingData:
 
     train: TileIndex
     validation: TileIndex
-    expression: np.ndarray | None  # float32 [training patients, genes], scaled
+    expression: np.ndarray | None  # float32 [training patients, genes], scaled, or what is left of it (`pathfm.cohort.residual`)
     validation_expression: np.ndarray | None
     panel: Panel | None
     split_hash: str
@@ -31,10 +32,11 @@ class TrainingData:
     mpp: float | None
 
 
-def open_training_data(cohort: str, fold: int, panel: str | None, pairing: str, seed: int) -> TrainingData:
+def open_training_data(cohort: str, fold: int, panel: str | None, pairing: str, seed: int, residual: str = "none") -> TrainingData:
     """Opens a cohort for training; with `panel` (a choice of genes) the panel is fitted on the training patients alone.
 
     `pairing` other than "true" gives each training patient another training patient's expression: the null control.
+    `residual` takes the means of hospitals or of cancer types from the expression, as `pathfm.cohort.residual` says.
     """
     folder = CohortFolder.open(cohort)
     splits = read_splits(folder)
@@ -48,7 +50,7 @@ def open_training_data(cohort: str, fold: int, panel: str | None, pairing: str, 
     data = [list(row) for row in tiled[["slide", "records_sha256"]].itertuples(index=False)]
     fitted, expression, validation_expression = None, None, None
     if panel is not None:
-        fitted, expression, validation_expression = _expression(folder, pairs, roles, panel)
+        fitted, expression, validation_expression = _expression(folder, pairs, roles, panel, residual)
         if pairing != "true":
             site = pairs.drop_duplicates("patient").set_index("patient")["site"]
             sites = [str(site[patient]) for patient in roles["train"]] if pairing == "permuted_in_site" else None
@@ -80,16 +82,21 @@ def read_expression(folder: CohortFolder) -> anndata.AnnData:
 
 
 def _expression(
-    folder: CohortFolder, pairs: pd.DataFrame, roles: dict[str, list[str]], choice: str
+    folder: CohortFolder, pairs: pd.DataFrame, roles: dict[str, list[str]], choice: str, residual: str
 ) -> tuple[Panel, np.ndarray, np.ndarray]:
-    """The panel, and the scaled expression of training and of validation patients."""
+    """The panel, and the scaled expression of training and of validation patients, or its residual."""
     profiles = one_row_per_patient(read_expression(folder), pairs)
-    project = pairs.drop_duplicates("patient").set_index("patient")["project"]
-    panel = fit_panel(profiles, roles["train"], choice, project)
+    people = pairs.drop_duplicates("patient").set_index("patient")
+    panel = fit_panel(profiles, roles["train"], choice, people["project"])
     row = pd.Series(np.arange(profiles.n_obs), index=profiles.obs["patient"].astype(str))
     missing = sorted(set(roles["train"] + roles["val"]) - set(row.index))
     if missing:
         raise InputError(f"{len(missing)} patients of the split are in no pair (the first: {missing[0]}); run `pathfm cohort` again")
     columns = panel.columns(profiles)
-    scaled = (panel.scale(read_log_tpm(profiles, row[roles[role]].to_numpy(), columns)) for role in ("train", "val"))
-    return panel, *scaled
+    train, validation = (panel.scale(read_log_tpm(profiles, row[roles[role]].to_numpy(), columns)) for role in ("train", "val"))
+    if residual == "none":
+        return panel, train, validation
+    site, cancer = ({role: people.loc[roles[role], name].fillna("").to_numpy(str) for role in roles} for name in ("site", "project"))
+    means = cancer_means(train, cancer["train"])
+    scaled = ((train, "train"), (validation, "val"))
+    return panel, *(residual_of(values, site[role], cancer[role], means, residual) for values, role in scaled)

@@ -72,6 +72,7 @@ class TrainConfig:
     fold: int = 0
     pairing: str = "true"  # "true", or the null controls "permuted" and "permuted_in_site"
     panel: str = "protein_coding"
+    residual: str = "none"  # what is taken from expression: the mean of the hospital ("site"), of the "cancer" type, "cancer_and_site"
     train_for: str = "30 epochs"
     batch: int = 256  # patients a step
     tiles: int = 1  # tiles of a patient a step
@@ -91,6 +92,7 @@ class TrainConfig:
     def __post_init__(self):
         choices = {
             "pairing": ("true", "permuted", "permuted_in_site"),
+            "residual": ("none", "site", "cancer", "cancer_and_site"),
             "pooling": ("mean", "attention"),
             "select": ("best", "last"),
             "dtype": ("auto", "float32", "bfloat16"),

@@ -21,7 +21,7 @@ ABSENT = {
     "pairing": None,
     "panel_hash": None,
     "genes": None,
-    "panel": None,
+    "panel_choice": None,
     "data_hash": None,
     "recipe_hash": None,
     "step": 0,

@@ -111,6 +111,38 @@ def test_metadata_without_or_with_several_aliquots(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ([{"sample_type": "Primary Tumor"}], "01"),
+        ([{"sample_type": "Solid Tissue Normal"}], "11"),
+        ([{"tissue_type": "Normal", "tumor_descriptor": "Not Applicable"}], "11"),
+        ([{"tissue_type": "Tumor", "tumor_descriptor": "Metastatic"}], "06"),
+        ([{"submitter_id": "C3N-1-T"}], None),
+        ("broken", None),
+    ],
+)
+def test_metadata_tells_the_sample_type_where_the_barcode_does_not(tmp_path, samples, expected):
+    assert [row.sample_type for row in read_samples(tmp_path, samples).rows] == [expected]
+
+
+def test_metadata_of_tumour_and_normal_samples_is_refused(tmp_path):
+    read = read_samples(tmp_path, [{"sample_type": "Primary Tumor"}, {"sample_type": "Solid Tissue Normal"}])
+    assert not read.rows and "several types: 01, 11" in read.refused[0][2]
+
+
+def read_samples(folder, samples):
+    entry = {
+        "file_id": "f1",
+        "file_name": "a.tsv",
+        "associated_entities": [{"entity_submitter_id": "CPT-1-R"}],
+        "cases": [{"submitter_id": "C3N-1", "samples": samples}],
+    }
+    path = folder / "metadata.json"
+    path.write_text(json.dumps([entry]))
+    return read_sheet(path)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("manifest.txt", "id\tfilename\tmd5\nx\ty\tz\n", "no GDC sample sheet: it lacks the column 'File ID'"),

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -148,6 +149,20 @@ def test_permuted_pairing_moves_expression_among_training_patients_only(cohort):
     giver = [int(np.flatnonzero((true.expression == row).all(axis=1))[0]) for row in in_site.expression]
     assert [site[number] for number in giver] == site
     assert true.panel.hash == permuted.panel.hash
+
+
+def test_the_residual_holds_no_mean_of_a_hospital(cohort):
+    data = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0, residual="cancer_and_site")
+    raw = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0)
+    assert data.panel.hash == raw.panel.hash
+    for index, left, before in (
+        (data.train, data.expression, raw.expression),
+        (data.validation, data.validation_expression, raw.validation_expression),
+    ):
+        site = pd.Series([patient[5:7] for patient in index.patients])
+        several = site.groupby(site).filter(lambda members: len(members) > 1)
+        means = [pd.DataFrame(values[several.index]).groupby(several.to_numpy()).mean().to_numpy() for values in (left, before)]
+        assert np.abs(means[0]).max() < 1e-4 < np.abs(means[1]).max()
 
 
 def test_the_panel_is_fitted_on_training_patients_alone(cohort):
