@@ -12,6 +12,7 @@ def get_config() -> ConfigDict:
         {
             "objective": {"name": "contrastive", "projection": 512, "hidden": 1024, "dropout": 0.2, "mask_genes": 0.2},
             "panel": "hvg:5000",
+            "residual": "site",
             "batch": 256,
             "tiles": 4,
             "train_for": "30 epochs",

@@ -24,9 +24,11 @@ class Settings:
     tiles_per_patient: int = 16
     panel: str = PANEL  # which genes all arms see and are scored on
     base: dict[str, Any] = field(default_factory=lambda: {"train_for": "500 steps", "batch": 64, **COMMON})
-    shared: dict[str, Any] = field(default_factory=lambda: {"train_for": "240 steps", "batch": 64, "tiles": 2, **COMMON})
+    shared: dict[str, Any] = field(default_factory=lambda: {"train_for": "480 steps", "batch": 64, "tiles": 2, **COMMON})
     direct: dict[str, Any] = field(default_factory=dict)
-    contrastive: dict[str, Any] = field(default_factory=lambda: {"objective": {"projection": 32, "hidden": 64, "temperature": 0.1}})
+    contrastive: dict[str, Any] = field(
+        default_factory=lambda: {"residual": "site", "objective": {"projection": 32, "hidden": 64, "temperature": 0.1}}
+    )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"fractions": list(self.fractions)}

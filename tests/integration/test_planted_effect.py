@@ -51,7 +51,7 @@ def test_arms_differ_from_the_control_in_their_objective_alone(tools, tmp_path):
 
     control = of(CONTROL)
     for arm in TUNED:
-        changes = {"objective": control.objective, "pairing": control.pairing, "panel": control.panel}
+        changes = {name: getattr(control, name) for name in ("objective", "pairing", "panel", "residual")}
         assert of(arm).replace(**changes) == control
         assert of(arm).pairing == arm.pairing
 

@@ -1,10 +1,13 @@
 """Each model of the zoo as its publisher builds it with timm or transformers, at full width and two blocks, with random weights.
 
+With PATHFM_FULL_SIZE=1 in the environment it has all of its blocks and its published grid; the largest then take 20 GB of memory.
+
 The arguments are those of the publishers' own instructions, written down here apart from pathfm's registry. DINOv2's hub code is not
 installed: its weights go through timm's own filter, and its resampling of position embeddings is written out below.
 """
 
 import math
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +18,7 @@ import numpy as np
 from pathfm.models.zoo import Known, known
 from tests.parity import directions, drawn, import_timm, import_transformers, torch_loader
 
-DEPTH = 2
+FULL_SIZE = os.environ.get("PATHFM_FULL_SIZE") == "1"
 PACKED = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
 UNI2 = {"img_size": 224, "patch_size": 14, "num_heads": 24, "init_values": 1e-5, "embed_dim": 1536, "mlp_ratio": 2.66667 * 2}
 
@@ -86,10 +89,10 @@ class Published:
 
 
 def published(name: str, folder: Path) -> Published:
-    """The model of that name with `DEPTH` blocks; those learned at 518 px have a smaller grid here, but for the smallest."""
+    """The model of that name with two blocks; those learned at 518 px have a smaller grid here, but for the smallest."""
     model = known(name)
-    spec = replace(model.spec, depth=DEPTH)
-    if spec.image_size == 518 and name != "dinov2_vits14":
+    spec = model.spec if FULL_SIZE else replace(model.spec, depth=2)
+    if spec.image_size == 518 and name != "dinov2_vits14" and not FULL_SIZE:
         spec = replace(spec, image_size=154)
     model = replace(model, spec=spec)
     make = _of_timm if name in TIMM else _of_hub if name in HUB else _of_hugging_face
@@ -101,7 +104,7 @@ def _of_timm(model: Known, folder: Path) -> Published:
 
     timm = import_timm()
     entry, arguments = TIMM[model.name]
-    create = partial(timm.create_model, entry, num_classes=0, dynamic_img_size=True, depth=DEPTH, **_classes(timm, arguments))
+    create = partial(timm.create_model, entry, num_classes=0, dynamic_img_size=True, depth=model.spec.depth, **_classes(timm, arguments))
     theirs = drawn(create())
     save_file(theirs.state_dict(), folder / "model.safetensors")
     return Published(model, folder / "model.safetensors", theirs, lambda path: create(checkpoint_path=str(path)).eval())
@@ -112,7 +115,7 @@ def _of_hub(model: Known, folder: Path) -> Published:
 
     timm = import_timm()
     filtered = timm.models.vision_transformer.checkpoint_filter_fn
-    arguments = {"num_classes": 0, "dynamic_img_size": True, "depth": DEPTH, "img_size": model.spec.image_size}
+    arguments = {"num_classes": 0, "dynamic_img_size": True, "depth": model.spec.depth, "img_size": model.spec.image_size}
 
     def loaded(path: Path):
         theirs = timm.create_model(HUB[model.name], **arguments)
@@ -161,7 +164,7 @@ def _resampled(theirs, patch: int, height: int, width: int):
 def _of_hugging_face(model: Known, folder: Path) -> Published:
     transformers = import_transformers()
     family, arguments = HUGGING_FACE[model.name]
-    config = getattr(transformers, f"{family}Config")(num_hidden_layers=DEPTH, **arguments)
+    config = getattr(transformers, f"{family}Config")(num_hidden_layers=model.spec.depth, **arguments)
     theirs = drawn(getattr(transformers, f"{family}Model")(config))
     theirs.save_pretrained(folder / "published")
     return Published(model, folder / "published", theirs, lambda path: transformers.AutoModel.from_pretrained(path).eval())
