@@ -32,6 +32,7 @@ from pathfm.models import zoo
 from pathfm.models.images import normalised
 from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
+from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.objective import Objective
 from pathfm.progress import say
 from pathfm.training.checkpoints import Checkpoints
@@ -69,10 +70,12 @@ def run(config: TrainConfig, workdir: Path) -> None:
     )
 
     genes = len(data.panel.genes) if data.panel else 0
-    objective = make_objective(config.objective, tower.spec, config.pooling, genes, compute_type(config), config.remat, data.train.tile)
+    lora = config.lora if config.lora.rank else None
+    encoder = ImageTower(tower.spec, config.pooling, compute_type(config), config.remat, data.train.tile, lora)
+    objective = make_objective(config.objective, encoder, genes)
     prepare = preparation(objective, config, tower)
     shapes = jax.eval_shape(objective.init, jax.random.key(config.seed))
-    optimizer = make_optimizer(config.optimizer, shapes, steps, warmup)
+    optimizer = make_optimizer(config.optimizer, shapes, steps, warmup, frozen=("image/.*",) if lora else ())
     state_shapes = jax.eval_shape(lambda params: initial_state(params, optimizer), shapes)
     shardings, batched = state_shardings(mesh, state_shapes), batch_sharding(mesh)
     train_step = jax.jit(
@@ -132,7 +135,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
         say("warning: no step has less loss on validation patients than the start; the weights are those of step 0")
     for warning in warnings_of(workdir / "metrics.jsonl", config):
         say(f"warning: {warning}")
-    keep_weights(workdir, params, chosen, config, data, tower, base)
+    keep_weights(workdir, plain(params, encoder), chosen, config, data, tower, base)
     say(f"done: {workdir / 'weights'} holds the weights of step {chosen} of {steps}")
 
 
@@ -210,6 +213,13 @@ def started(objective: Objective, optimizer, base: Weights | None, seed: int, sh
         return fresh
     image = jax.device_put(base.params["image"], shardings.params["image"])
     return fresh._replace(params={**fresh.params, "image": image})
+
+
+def plain(params: Any, encoder: ImageTower) -> Any:
+    """The parameters as a run leaves them: low-rank factors are merged into the image tower."""
+    if encoder.lora is None:
+        return params
+    return {name: leaves for name, leaves in params.items() if name != "lora"} | {"image": jax.jit(encoder.image)(params)}
 
 
 def evaluated(

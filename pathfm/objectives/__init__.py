@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from jax.typing import DTypeLike
-
-from pathfm.models.vit import ViTSpec
 from pathfm.objectives.contrastive import Contrastive
 from pathfm.objectives.direct import Direct
 from pathfm.objectives.image_tower import ImageTower
@@ -12,14 +9,8 @@ from pathfm.objectives.objective import Objective
 from pathfm.objectives.views import Views
 
 
-def make_objective(
-    config: Any, spec: ViTSpec, pooling: str, genes: int, dtype: DTypeLike, remat: bool = False, edge: int | None = None
-) -> Objective:
-    """The objective that a config's `objective` block names; `pathfm.training.config.ObjectiveConfig` documents its fields.
-
-    `edge` is that of the tiles in pixels, where it is not the one that the architecture names.
-    """
-    tower = ImageTower(spec, pooling, dtype, remat, edge)
+def make_objective(config: Any, tower: ImageTower, genes: int) -> Objective:
+    """The objective that a config's `objective` block names; `pathfm.training.config.ObjectiveConfig` documents its fields."""
     if config.name == "contrastive":
         return Contrastive(
             tower,

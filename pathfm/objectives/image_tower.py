@@ -7,33 +7,46 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from pathfm.models.lora import init_lora, merged
 from pathfm.models.pooling import GatedAttentionPooling, masked_mean
 from pathfm.models.vit import ViT, ViTSpec
 
 
 @dataclass(frozen=True)
 class ImageTower:
-    """The ViT under `image` and, with attention, the pooling under `pooling` of the parameters."""
+    """The ViT under `image` of the parameters, with attention the pooling under `pooling`, with LoRA its factors under `lora`.
+
+    With LoRA the ViT itself gets no gradient.
+    """
 
     spec: ViTSpec
     pooling: str = "mean"
     dtype: DTypeLike = jnp.float32
     remat: bool = False
     edge: int | None = None  # of the tiles, in pixels; None: the size that the architecture names
+    lora: Any = None  # rank, alpha and modules of low-rank factors, as `pathfm.training.config.LoraConfig` documents them
 
     def init(self, rng: jax.Array) -> dict[str, Any]:
         size = self.spec.image_size
-        image_rng, pooling_rng = jax.random.split(rng)
+        image_rng, pooling_rng, lora_rng = jax.random.split(rng, 3)
         params = {"image": self._vit.init(image_rng, jnp.zeros((1, size, size, 3), jnp.float32))["params"]}
         if self.pooling == "attention":
             bag = jnp.zeros((1, 1, self.spec.features), jnp.float32)
             params["pooling"] = GatedAttentionPooling().init(pooling_rng, bag, jnp.ones((1, 1), bool))["params"]
+        if self.lora:
+            params["lora"] = init_lora(lora_rng, params["image"], self.lora.modules, self.lora.rank)
         return params
+
+    def image(self, params: Any) -> Any:
+        """The parameters of the ViT that is run: LoRA's products are merged into them."""
+        if not self.lora:
+            return params["image"]
+        return merged(jax.lax.stop_gradient(params["image"]), params["lora"], self.lora.alpha)
 
     def tiles(self, params: Any, images: jax.Array) -> jax.Array:
         """Features [batch, tiles, features] of normalised images [batch, tiles, height, width, 3]."""
         flat = images.reshape(-1, *images.shape[2:])
-        return self._vit.apply({"params": params["image"]}, flat).reshape(*images.shape[:2], -1)
+        return self._vit.apply({"params": self.image(params)}, flat).reshape(*images.shape[:2], -1)
 
     def bags(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """One feature [batch, features] a bag, over the tiles that `tile_mask` [batch, tiles] keeps."""

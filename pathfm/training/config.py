@@ -41,6 +41,19 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank factors beside the kernels of some modules; the tower itself then stays as it is. The weights of the run hold it merged."""
+
+    rank: int = 0  # 0: none, the tower itself is trained
+    alpha: float = 16.0  # what is added to a kernel is alpha / rank · down @ up
+    modules: str = r"blocks_\d+/attention/(qkv|projection)"
+
+    def __post_init__(self):
+        if self.rank < 0 or self.alpha <= 0:
+            raise ValueError("lora.rank must be 0 or more, and lora.alpha above 0")
+
+
+@dataclass(frozen=True)
 class AugmentConfig:
     """Augmentation on the device; strengths are standard deviations or shares, 0 is off."""
 
@@ -86,6 +99,7 @@ class TrainConfig:
     threads: int = 4  # that read records
     workers: int = 0  # processes that read records; 0: threads of this one
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
 

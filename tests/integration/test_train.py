@@ -137,6 +137,16 @@ def test_a_run_stops_on_request_with_code_75_and_leaves_a_checkpoint(cohort, bas
         open_weights(tmp_path)
 
 
+def test_lora_leaves_plain_weights_that_differ_from_the_base_by_low_rank(cohort, base, tmp_path):
+    run(shrunk("direct", cohort, init=str(base), lora={"rank": 2, "modules": "blocks_0/mlp/in"}), tmp_path / "lora")
+    assert open_weights(tmp_path / "lora").params.keys() == {"image", "head"}
+    before, after = (by_name(open_weights(folder).params["image"]) for folder in (base, tmp_path / "lora"))
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed == {"blocks_0/mlp/in/kernel"}
+    change = after["blocks_0/mlp/in/kernel"] - before["blocks_0/mlp/in/kernel"]
+    assert np.linalg.matrix_rank(change, tol=1e-3 * np.linalg.norm(change)) == 2
+
+
 def test_permuted_pairing_moves_expression_among_training_patients_only(cohort):
     true = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0)
     permuted = open_training_data(str(cohort), 0, "protein_coding", "permuted", seed=0)

@@ -8,6 +8,7 @@ import pytest
 from pathfm.input.augment import augmented, patient_keys
 from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
+from pathfm.objectives.image_tower import ImageTower
 from pathfm.training import mesh as meshes
 from pathfm.training.config import AugmentConfig, MeshConfig, ObjectiveConfig, OptimizerConfig
 from pathfm.training.mesh import batch_sharding, make_mesh, on_devices, state_shardings
@@ -51,7 +52,7 @@ def prepare(objective):
 def trained(name, pooling, devices, fsdp, steps):
     """The gradients of the first step and the losses of all, on a mesh of so many devices."""
     mesh = make_mesh(MeshConfig(data=devices // fsdp, fsdp=fsdp), jax.devices()[:devices])
-    objective = make_objective(OBJECTIVES[name], SPEC, pooling, 48, jnp.float32)
+    objective = make_objective(OBJECTIVES[name], ImageTower(SPEC, pooling), 48)
     shapes = jax.eval_shape(objective.init, jax.random.key(0))
     optimizer = make_optimizer(OptimizerConfig(learning_rate=1e-3), shapes, steps, 2)
     state_shapes = jax.eval_shape(lambda params: initial_state(params, optimizer), shapes)
