@@ -16,6 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.typing import DTypeLike
 
 from pathfm.errors import InputError
+from pathfm.models.layers import Dense, LayerNorm, attention, product
 from pathfm.models.positions import Interpolation, resize_grid
 
 Mlp = Literal["gelu", "swiglu", "swiglu_packed"]
@@ -139,10 +140,10 @@ class ViT(nn.Module):
         block = nn.remat(Block, prevent_cse=False) if self.remat else Block
         for index in range(spec.depth):
             tokens = block(spec, self.dtype, name=f"blocks_{index}")(tokens)
-        norm = nn.LayerNorm(epsilon=spec.epsilon, dtype=jnp.float32, use_fast_variance=False, name="norm")
+        norm = LayerNorm(spec.epsilon, name="norm")
         if spec.output == "class":
-            return norm(tokens[:, 0].astype(jnp.float32))
-        tokens = norm(tokens.astype(jnp.float32))
+            return norm(tokens[:, 0])
+        tokens = norm(tokens)
         return jnp.concatenate([tokens[:, 0], tokens[:, spec.prefix :].mean(axis=1)], axis=-1)
 
 
@@ -157,11 +158,11 @@ class PatchEmbedding(nn.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         batch, height, width, channels = images.shape
         rows, columns, size = height // self.patch, width // self.patch, self.patch
-        kernel = self.param("kernel", _unit_gain, (size, size, channels, self.width))
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (size, size, channels, self.width))
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
         pixels = images.astype(self.dtype).reshape(batch, rows, size, columns, size, channels)
         pixels = pixels.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * columns, size * size * channels)
-        tokens = pixels @ kernel.astype(self.dtype).reshape(-1, self.width)
+        tokens = product(pixels, kernel.reshape(-1, self.width))
         return tokens + bias.astype(self.dtype).reshape(1, 1, -1)
 
 
@@ -174,8 +175,8 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, tokens: jax.Array) -> jax.Array:
         for name, branch in (("attention", Attention), ("mlp", MLP)):
-            norm = nn.LayerNorm(epsilon=self.spec.epsilon, dtype=jnp.float32, use_fast_variance=False, name=f"{name}_norm")
-            update = branch(self.spec, self.dtype, name=name)(norm(tokens.astype(jnp.float32)).astype(self.dtype))
+            norm = LayerNorm(self.spec.epsilon, name=f"{name}_norm")
+            update = branch(self.spec, self.dtype, name=name)(norm(tokens).astype(self.dtype))
             if self.spec.layer_scale is not None:
                 scale = self.param(f"{name}_scale", nn.initializers.constant(self.spec.layer_scale), (self.spec.width,))
                 update = update * scale.astype(self.dtype).reshape(1, 1, -1)
@@ -193,12 +194,9 @@ class Attention(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         spec, (batch, length, width) = self.spec, tokens.shape
         depth = spec.width // spec.heads
-        qkv = nn.Dense(3 * width, use_bias=spec.qkv_bias, dtype=self.dtype, kernel_init=_unit_gain, name="qkv")(tokens)
-        query, key, value = qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4)
-        logits = jnp.einsum("bhqd,bhkd->bhqk", query * depth**-0.5, key, preferred_element_type=jnp.float32)
-        weights = jax.nn.softmax(logits, axis=-1).astype(self.dtype)
-        mixed = jnp.einsum("bhqk,bhkd->bqhd", weights, value).reshape(batch, length, width)
-        return nn.Dense(width, dtype=self.dtype, kernel_init=_unit_gain, name="projection")(mixed)
+        qkv = Dense(3 * width, spec.qkv_bias, self.dtype, name="qkv")(tokens)
+        mixed = attention(qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4), depth**-0.5)
+        return Dense(width, dtype=self.dtype, name="projection")(mixed.transpose(0, 2, 1, 3).reshape(batch, length, width))
 
 
 class MLP(nn.Module):
@@ -211,13 +209,13 @@ class MLP(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         spec = self.spec
         gated = spec.mlp != "gelu"
-        hidden = nn.Dense(spec.mlp_width * (2 if gated else 1), dtype=self.dtype, kernel_init=_unit_gain, name="in")(tokens)
+        hidden = Dense(spec.mlp_width * (2 if gated else 1), dtype=self.dtype, name="in")(tokens)
         if gated:
             gate, value = jnp.split(hidden, 2, axis=-1)
             hidden = nn.silu(gate) * value
         else:
             hidden = exact_gelu(hidden)
-        return nn.Dense(spec.width, dtype=self.dtype, kernel_init=_unit_gain, name="out")(hidden)
+        return Dense(spec.width, dtype=self.dtype, name="out")(hidden)
 
 
 def exact_gelu(x: jax.Array) -> jax.Array:
@@ -227,7 +225,6 @@ def exact_gelu(x: jax.Array) -> jax.Array:
 
 
 _token = nn.initializers.truncated_normal(0.02)
-_unit_gain = nn.initializers.lecun_normal()
 
 
 @lru_cache(maxsize=64)
