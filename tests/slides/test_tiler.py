@@ -42,8 +42,13 @@ def test_a_real_slide_gives_openslides_own_pixels(shared, tmp_path):
         for index in range(0, len(table), 7):
             theirs = reference.read_region((int(table["x"][index]), int(table["y"][index])), 0, (224, 224)).convert("RGB")
             assert records[index] == encode_tile(np.asarray(theirs))
-    with Image.open(folder.thumbnail(row["slide"])) as thumbnail:
-        assert thumbnail.size == (766, 1024)
+        with Image.open(folder.thumbnail(row["slide"])) as thumbnail:
+            assert thumbnail.size == (766, 1024)
+            theirs = reference.get_thumbnail((1024, 1024)).resize(thumbnail.size)
+            difference = np.abs(np.asarray(thumbnail, int) - np.asarray(theirs, int)).max(axis=-1)
+    assert np.median(difference) <= 12  # but for JPEG the slide itself
+    drawn = np.argwhere(difference > 80)  # outline and tiles
+    assert 0.01 < len(drawn) / difference.size < 0.2
 
 
 def test_two_runs_and_two_folders_give_the_same_bytes(shared, tmp_path):
