@@ -1,69 +1,19 @@
 """Weights out to PyTorch users, in the words of a class that they have: tensors in a safetensors file, its config, a card for people."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pathfm.errors import InputError
 from pathfm.files import replacing, write_json
-from pathfm.models.checkpoint_names import chunked
-from pathfm.models.naming import write_tensors
-from pathfm.models.namings import NAMINGS, TIMM, Naming, hugging_face, recast
+from pathfm.models.namings import TIMM
 from pathfm.models.timm_names import EPSILON, timm_entry
-from pathfm.models.vit import ViTSpec, by_name, from_names
+from pathfm.weights.exported import Exported, exported
 from pathfm.weights.folder import Weights
 from pathfm.weights.model_card import model_card
-from pathfm.weights.origin import Origin
 from pathfm.weights.safetensors_files import write_safetensors
 
 TARGETS = ("original", "timm", "hub", "hf")
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".npz", ".onnx", ".json")
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The tower in the words of a naming: its tensors, the architecture as that class has it, and what the class's user should know."""
-
-    naming: Naming
-    spec: ViTSpec
-    tensors: dict[str, np.ndarray]
-    notes: list[str]
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """The arguments or the config of the stock class; a head that came with the weights counts its classes."""
-        said = self.naming.said(self.spec)
-        head = self.tensors.get("head.weight")
-        return said | {"num_classes": len(head)} if self.naming is TIMM and head is not None else said
-
-
-def exported(weights: Weights, target: str) -> Exported:
-    """The image tower in the naming `target`: "original" is that of the import (timm's for weights that began here), "hf" the class of
-    Hugging Face that can say it.
-
-    Weights that were only imported keep their types in their own naming; all others are float32. InputError names what cannot be said.
-    """
-    origin = weights.origin
-    naming = _naming(weights.spec, target, origin)
-    params = from_names({name: np.asarray(leaf, np.float32) for name, leaf in by_name(weights.params["image"]).items()})
-    returning = origin is not None and origin.naming == naming.name
-    params, spec = (params, weights.spec) if returning else recast(params, weights.spec, naming)
-    tensors = write_tensors(params, spec, naming.rules(spec))
-    if returning:
-        types = origin.types if weights.card["objective"] == "imported" else {}
-        tensors = {chunked(name, origin.chunk): _cast(tensor, types.get(name, "float32")) for name, tensor in tensors.items()}
-        tensors |= origin.beside
-    elif naming.mask_token:
-        tensors[naming.mask_token] = _mask_token(origin, spec)
-    notes = []
-    if spec.interpolation not in naming.interpolations(spec):
-        notes.append(
-            f"{naming.title} resamples position embeddings by another rule than these weights were published with: its features are the "
-            f"same at {spec.image_size} px, and differ slightly at other sizes."
-        )
-    return Exported(naming, spec, tensors, notes)
 
 
 def export_weights(weights: Weights, out: str | Path, target: str, with_ids: bool = False, evaluation: str = "") -> Exported:
@@ -143,25 +93,3 @@ def configs(result: Exported, weights: Weights) -> dict[str, dict[str, Any]]:
             "pretrained_cfg": images | {"num_classes": classes, "first_conv": "patch_embed.proj", "classifier": "head"},
         }
     }
-
-
-def _naming(spec: ViTSpec, target: str, origin: Origin | None) -> Naming:
-    if target == "original":
-        return NAMINGS[origin.naming] if origin else TIMM
-    if target == "hf":
-        return NAMINGS[origin.naming] if origin and origin.naming.startswith("hf-") else hugging_face(spec)
-    return NAMINGS[target]
-
-
-def _mask_token(origin: Origin | None, spec: ViTSpec) -> np.ndarray:
-    """The mask token that came with the weights under another name, or zeros: the class wants one, and no feature depends on it."""
-    found = [tensor for name, tensor in (origin.beside if origin else {}).items() if name.endswith("mask_token")]
-    return np.asarray(found[0], np.float32).reshape(1, spec.width) if found else np.zeros((1, spec.width), np.float32)
-
-
-def _cast(tensor: np.ndarray, kind: str) -> np.ndarray:
-    if kind == "bfloat16":
-        import ml_dtypes
-
-        return tensor.astype(ml_dtypes.bfloat16)
-    return tensor.astype(kind, copy=False)

@@ -15,7 +15,8 @@ from pathfm.models.namings import NAMINGS, Naming, facts, facts_of, fitted, nami
 from pathfm.models.zoo import ZOO, Known
 from pathfm.weights.folder import save_weights
 from pathfm.weights.origin import Origin
-from pathfm.weights.tensor_files import TensorFile, open_tensors
+from pathfm.weights.tensor_files import open_tensors
+from pathfm.weights.tensors import TensorFile
 
 EXACT = ("float32", "bfloat16", "float16")
 """Types whose values float32 keeps."""

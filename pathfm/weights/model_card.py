@@ -1,15 +1,12 @@
 """The model card of an export: Markdown with a metadata header, as model hubs show it (https://huggingface.co/docs/hub/model-cards)."""
 
 import json
-from typing import TYPE_CHECKING
 
 from pathfm.models.namings import TIMM
 from pathfm.models.timm_names import EPSILON, timm_entry
 from pathfm.models.zoo import OWN, ZOO
+from pathfm.weights.exported import Exported
 from pathfm.weights.folder import Weights
-
-if TYPE_CHECKING:
-    from pathfm.weights.export import Exported
 
 IDENTIFIERS = {"Apache-2.0": "apache-2.0", "MIT": "mit", "CC-BY-NC-ND-4.0": "cc-by-nc-nd-4.0"}
 """Licences that hubs know by an identifier."""
@@ -22,7 +19,7 @@ OBJECTIVES = {
 }
 
 
-def model_card(weights: Weights, result: "Exported", file: str, evaluation: str = "") -> str:
+def model_card(weights: Weights, result: Exported, file: str, evaluation: str = "") -> str:
     """The card's text; `file` is the name of the tensors, `evaluation` a table in Markdown or nothing.
 
     It names no patient and no path.
@@ -65,7 +62,7 @@ def about(weights: Weights) -> str:
     return "\n\n".join(lines)
 
 
-def loading(result: "Exported", file: str) -> str:
+def loading(result: Exported, file: str) -> str:
     """How a user of the stock library loads the tensors, as code."""
     if result.naming.library == "transformers":
         more = ", interpolate_pos_encoding=True" if "ViTModel" in result.said["architectures"] else ""
@@ -94,7 +91,7 @@ def loading(result: "Exported", file: str) -> str:
     return "```python\n" + "\n".join(line.removeprefix("        ") for line in code.splitlines()) + "\n```"
 
 
-def _timm_code(result: "Exported", file: str) -> str:
+def _timm_code(result: Exported, file: str) -> str:
     said = dict(result.said)
     classes = {"mlp_layer": "timm.layers", "act_layer": "torch.nn"}
     words = {name: f"{classes[name]}.{value}" if name in classes else repr(value) for name, value in said.items() if name != "norm_layer"}
@@ -115,7 +112,7 @@ def _timm_code(result: "Exported", file: str) -> str:
         tokens = model.forward_features(images)"""
 
 
-def _images(weights: Weights, result: "Exported") -> str:
+def _images(weights: Weights, result: Exported) -> str:
     card = weights.card
     mean, std = (card["normalisation"][name] for name in ("mean", "std"))
     resolution = "" if card["mpp"] is None else f" at {card['mpp']:g} µm/px"

@@ -9,7 +9,7 @@ from zipfile import is_zipfile
 import numpy as np
 
 from pathfm.errors import InputError
-from pathfm.weights.tensor_files import TensorFile
+from pathfm.weights.tensors import TensorFile
 
 OPENED_AGAIN_AFTER = 512 * 2**20  # bytes served
 

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from pathfm.errors import InputError
 from pathfm.files import replacing
 from pathfm.models.naming import listed
+from pathfm.weights.tensors import TensorFile
+
+KINDS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 
 
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
@@ -24,6 +27,24 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     if broken:
         raise InputError(f"{path} holds values that are not finite, in {listed(broken)}; such weights cannot be used")
     return tensors
+
+
+def open_safetensors(path: Path) -> TensorFile:
+    """The tensors of one file, each read when it is asked for; InputError when it is truncated or no safetensors file."""
+    try:
+        with safe_open(path, "np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            types = {name: KINDS.get(part.get_dtype(), part.get_dtype().lower()) for name, part in slices.items()}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}); download it again") from error
+
+    def read(name: str) -> np.ndarray:
+        # The file is opened anew for each tensor, so that the pages of those read before do not count as ours.
+        with safe_open(path, "np") as file:
+            return file.get_tensor(name)
+
+    return TensorFile(path, read, shapes, types)
 
 
 def write_safetensors(tensors: Mapping[str, np.ndarray], path: str | Path) -> None:

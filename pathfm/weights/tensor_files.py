@@ -3,45 +3,18 @@
 A pickle that holds code is never run: PyTorch files are read with `weights_only=True`. torch is an extra of pathfm.
 """
 
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-
-import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from pathfm.errors import InputError
 from pathfm.files import inside, read_json
 from pathfm.models.naming import listed
+from pathfm.weights.pytorch_files import open_pytorch
+from pathfm.weights.safetensors_files import open_safetensors
+from pathfm.weights.tensors import TensorFile
 
 IN_FOLDERS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 PYTORCH = (".pth", ".pt", ".bin", ".ckpt")
 WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<script", b"<body")
-KINDS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
-
-
-class TensorFile(Mapping[str, np.ndarray]):
-    """Tensors by name in their own type; each is read when it is asked for, and nothing of it is kept.
-
-    `shapes` and `types` (numpy's names of types) are known without reading. Raises InputError for a value that is not finite.
-    """
-
-    def __init__(self, path: Path, read: Callable[[str], np.ndarray], shapes: dict[str, tuple[int, ...]], types: dict[str, str]):
-        self.path, self.shapes, self.types, self._read = path, shapes, types, read
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self.shapes:
-            raise KeyError(name)
-        tensor = self._read(name)
-        if np.issubdtype(tensor.dtype, np.inexact) or tensor.dtype.name == "bfloat16":
-            if not np.isfinite(tensor).all():
-                raise InputError(f"values that are not finite, in {name}; such weights cannot be used")
-        return tensor
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.shapes)
-
-    def __len__(self) -> int:
-        return len(self.shapes)
 
 
 def open_tensors(path: str | Path) -> TensorFile:
@@ -61,29 +34,10 @@ def open_tensors(path: str | Path) -> TensorFile:
         return _sharded(path)
     _refuse_what_is_no_weight_file(path)
     if path.suffix == ".safetensors":
-        return _safetensors(path)
+        return open_safetensors(path)
     if path.suffix in PYTORCH:
-        from pathfm.weights.pytorch_files import open_pytorch
-
         return open_pytorch(path)
     raise InputError(f"{path} is no weight file that pathfm knows; they end in .safetensors, {', '.join(PYTORCH)} or .index.json")
-
-
-def _safetensors(path: Path) -> TensorFile:
-    try:
-        with safe_open(path, "np") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}
-            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-            types = {name: KINDS.get(part.get_dtype(), part.get_dtype().lower()) for name, part in slices.items()}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} cannot be read as safetensors ({error}); download it again") from error
-
-    def read(name: str) -> np.ndarray:
-        # The file is opened anew for each tensor, so that the pages of those read before do not count as ours.
-        with safe_open(path, "np") as file:
-            return file.get_tensor(name)
-
-    return TensorFile(path, read, shapes, types)
 
 
 def _sharded(path: Path) -> TensorFile:

@@ -9,7 +9,8 @@ from pathfm.files import read_json
 from pathfm.models.timm_names import timm_entry
 from pathfm.models.vit import ViT, ViTSpec
 from pathfm.models.zoo import HALF, Known
-from pathfm.weights.export import export_weights, exported
+from pathfm.weights.export import export_weights
+from pathfm.weights.exported import exported
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
 from tests.parity import (

@@ -7,7 +7,7 @@ import pytest
 
 from pathfm.models.namings import HF_VIT, HUB, TIMM
 from pathfm.models.vit import ViTSpec
-from pathfm.weights.export import exported
+from pathfm.weights.exported import exported
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.model_card import model_card
 from pathfm.weights.origin import Origin
