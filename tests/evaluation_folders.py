@@ -20,6 +20,7 @@ CLASSES = {
 }
 COLUMNS = {"cancer": "cancer", "tp53": "TP53", "breast": "breast", "lung": "lung", "mhist": "MHIST", "expression": "expression"}
 GENES = 30
+VALIDATION_PATIENTS = 19
 SITES = ("A1", "B2", "C3", "D4", "E5", "F6")
 
 
@@ -204,14 +205,14 @@ def _embeddings(test: int, seed: str) -> anndata.AnnData:
 
 
 def _curve(approach: str) -> list[str]:
-    """Losses of 200 steps at a batch of 32; views and contrastive are counted against ln(32)."""
-    level = 1.0 if approach == "direct" else math.log(32)
+    """Losses of 200 steps at batches of 32 and, in validation, 19; views and contrastive are counted against the ln of these."""
+    level, held_level = (1.0, 1.0) if approach == "direct" else (math.log(32), math.log(VALIDATION_PATIENTS))
     ratio = "loss_over_mean_profile" if approach == "direct" else "loss_over_ln_batch"
     lines = []
     for step in range(10, 201, 10):
         loss = level * (0.4 + 0.6 * math.exp(-step / (50 + len(approach))))
         lines.append(json.dumps({"step": step, "loss": loss, ratio: loss / level}) + "\n")
         if step % 50 == 0:
-            held = level * (0.7 + 0.3 * math.exp(-step / 60))
-            lines.append(json.dumps({"step": step, "validation_loss": held, f"validation_{ratio}": held / level}) + "\n")
+            held = held_level * (0.7 + 0.3 * math.exp(-step / 60))
+            lines.append(json.dumps({"step": step, "validation_loss": held, f"validation_{ratio}": held / held_level}) + "\n")
     return lines

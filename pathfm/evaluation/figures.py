@@ -1,7 +1,6 @@
 """The figures of a report: from the files of evaluation folders to panels with titles, captions and words for who cannot see them."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +62,9 @@ def training_figure(runs: Sequence[Run]) -> Figure | None:
     if not panels:
         return None
     caption = (
-        "Loss on training patients and on the split's validation patients. A contrastive run that stays at ln(B), or a direct run that "
-        "stays at the loss of the mean profile, has learned nothing; training far below validation means memorised pairs."
+        "Loss on training patients and on the split's validation patients, as a share of the loss at which nothing has been learned: ln(B) "
+        "of a batch of B pairs for a contrastive run, the loss of the mean profile for a direct one. A curve that stays at 1 learned "
+        "nothing; training far below validation means memorised pairs."
     )
     return Figure(caption, tuple(panels))
 
@@ -84,20 +84,16 @@ def metrics_of(path: Path) -> list[dict]:
 
 
 def training_curve(lines: Sequence[dict]) -> plots.Curve:
-    """Losses over steps; the reference is where loss over ln(B), or over the mean profile's loss, would be 1."""
+    """Losses over steps, as shares of ln(B) or of the mean profile's loss where the run wrote them."""
 
     def series(name: str) -> tuple[np.ndarray, np.ndarray]:
         found = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
         return np.array([step for step, _ in found]), np.array([value for _, value in found], float)
 
-    reference, name = None, ""
-    for metric in ("loss_over_ln_batch", "loss_over_mean_profile"):
-        levels = [line["loss"] / line[metric] for line in lines if line.get(metric) and line.get("loss") is not None]
-        if levels:
-            reference = float(np.median(levels))
-            name = f"ln(B) = ln({math.exp(reference):.0f})" if metric == "loss_over_ln_batch" else "mean profile"
-            break
-    return plots.Curve(series("loss"), series("validation_loss"), reference, name)
+    for name, nothing in (("loss_over_ln_batch", "ln(B)"), ("loss_over_mean_profile", "mean profile")):
+        if any(name in line for line in lines):
+            return plots.Curve(series(name), series(f"validation_{name}"), nothing)
+    return plots.Curve(series("loss"), series("validation_loss"), "")
 
 
 def _ends(curve: plots.Curve) -> str:
@@ -105,8 +101,8 @@ def _ends(curve: plots.Curve) -> str:
     for name, (steps, losses) in (("Training", curve.training), ("Validation", curve.validation)):
         if len(steps):
             sentences.append(f"{name} loss goes from {losses[0]:.3g} at step {steps[0]} to {losses[-1]:.3g} at step {steps[-1]}.")
-    if curve.reference is not None:
-        sentences.append(f"A line marks {curve.reference_name} at {curve.reference:.3g}.")
+    if curve.nothing:
+        sentences.append(f"A line at 1 marks the loss of knowing nothing ({curve.nothing}).")
     return " ".join(sentences)
 
 

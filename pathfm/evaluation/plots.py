@@ -49,12 +49,15 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Curve:
-    """What one run wrote while it trained: steps with losses, and the loss of a model that has learned nothing."""
+    """What one run wrote while it trained: steps, and losses as shares of the loss of a model that has learned nothing.
 
-    training: tuple[np.ndarray, np.ndarray]  # steps, losses
+    That loss is of each batch's own size, so that training and validation may stand in one plot. Where a run wrote no such shares,
+    the losses themselves, and no `nothing`.
+    """
+
+    training: tuple[np.ndarray, np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
-    reference: float | None  # ln(B), or the loss of the mean profile
-    reference_name: str
+    nothing: str  # "ln(B)", "mean profile", or ""
 
 
 def require_report() -> None:
@@ -72,9 +75,9 @@ def curve_panel(curve: Curve) -> str:
     with axes(*PANEL) as ax:
         ax.plot(*curve.training, color=SERIES[0], linewidth=1.4, label="training")
         ax.plot(*curve.validation, color=SERIES[1], linewidth=1.4, linestyle="--", marker="o", markersize=3.5, label="validation")
-        if curve.reference is not None:
-            ax.axhline(curve.reference, color=MUTED, linewidth=1.2, linestyle=":", label=curve.reference_name)
-        ax.set(xlabel="step", ylabel="loss")
+        if curve.nothing:
+            ax.axhline(1.0, color=MUTED, linewidth=1.2, linestyle=":", label=curve.nothing)
+        ax.set(xlabel="step", ylabel=f"loss / {curve.nothing}" if curve.nothing else "loss")
         ax.margins(y=0.08)
         ax.figure.legend(loc="outside lower center", ncols=3, fontsize=8.5, columnspacing=1.2, handlelength=1.8)
         return svg(ax)

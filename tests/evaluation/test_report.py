@@ -18,7 +18,7 @@ from pathfm.evaluation.runs import Evaluation
 from pathfm.evaluation.table import make_table
 from pathfm.evaluation.verdict import flags, verdict
 from pathfm.files import read_json, read_parquet, write_json, write_parquet
-from tests.evaluation_folders import GENES, write_evaluation, write_runs
+from tests.evaluation_folders import GENES, VALIDATION_PATIENTS, write_evaluation, write_runs
 
 EVIL = "<script>alert(1)</script>"
 FEW = Draws(count=100)
@@ -221,17 +221,22 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
         plots.require_report()
 
 
-def test_the_reference_of_a_contrastive_curve_is_ln_of_the_batch(runs):
-    curve = figures.training_curve(figures.metrics_of(runs[2] / "training_metrics.jsonl"))
-    assert curve.reference == pytest.approx(math.log(32)) and curve.reference_name == "ln(B) = ln(32)"
+def test_curves_of_batches_of_different_sizes_are_shares_of_knowing_nothing(runs):
+    lines = figures.metrics_of(runs[2] / "training_metrics.jsonl")
+    curve = figures.training_curve(lines)
+    training = [line["loss"] / math.log(32) for line in lines if "loss" in line]
+    validation = [line["validation_loss"] / math.log(VALIDATION_PATIENTS) for line in lines if "validation_loss" in line]
+    assert curve.nothing == "ln(B)"
+    np.testing.assert_allclose(curve.training[1], training)
+    np.testing.assert_allclose(curve.validation[1], validation)
     assert curve.training[0].tolist() == list(range(10, 201, 10)) and curve.validation[0].tolist() == [50, 100, 150, 200]
 
 
 def test_steps_whose_loss_was_no_number_are_left_out_of_the_curve():
     lines = [{"step": 1, "loss": None, "loss_over_ln_batch": None}, {"step": 2, "loss": 2.0, "loss_over_ln_batch": 1.0}]
     curve = figures.training_curve(lines)
-    assert curve.training[0].tolist() == [2] and curve.reference == 2.0
-    assert figures.training_curve(lines[:1]).reference is None
+    assert curve.training[0].tolist() == [2] and curve.training[1].tolist() == [1.0]
+    assert not len(figures.training_curve(lines[:1]).training[0])
 
 
 def test_a_damaged_line_of_metrics_is_named(tmp_path):
@@ -289,4 +294,4 @@ def test_a_measure_without_a_value_is_a_dash(tmp_path):
 def test_the_figures_hold_what_was_written(runs):
     assert json.loads((runs[0] / "training_metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])["step"] == 10
     figure = figures.training_figure([figures.Run("base", Evaluation.read(runs[0]))])
-    assert "A line marks ln(B) = ln(32) at 3.47." in figure.panels[0].alt
+    assert "A line at 1 marks the loss of knowing nothing (ln(B))." in figure.panels[0].alt
