@@ -94,6 +94,8 @@ def main() -> None:
     parser.add_argument("--model", default="h_optimus_0")
     parser.add_argument("--kind", default="safetensors", choices=("safetensors", "shards", "pth"))
     arguments = parser.parse_args()
+    if arguments.folder.exists():
+        parser.error(f"{arguments.folder} exists; it would be deleted at the end, so give a folder that does not")
     arguments.folder.mkdir(parents=True)
     try:
         model = known(arguments.model)
