@@ -75,7 +75,8 @@ def run(config: TrainConfig, workdir: Path) -> None:
     objective = make_objective(config.objective, encoder, genes)
     prepare = preparation(objective, config, tower)
     shapes = jax.eval_shape(objective.init, jax.random.key(config.seed))
-    optimizer = make_optimizer(config.optimizer, shapes, steps, warmup, frozen=("image/.*",) if lora else ())
+    rules = replace(config.optimizer, freeze=(*config.optimizer.freeze, "image/.*")) if lora else config.optimizer
+    optimizer = make_optimizer(rules, shapes, steps, warmup)
     state_shapes = jax.eval_shape(lambda params: initial_state(params, optimizer), shapes)
     shardings, batched = state_shardings(mesh, state_shapes), batch_sharding(mesh)
     train_step = jax.jit(

@@ -64,16 +64,7 @@ def torch_loader():
 def timm_model(arguments: dict, seed: int = 0):
     """timm's `VisionTransformer` with every parameter drawn at random, so that none can be mixed up unseen."""
     timm = import_timm()
-    import torch
-
-    model = timm.models.vision_transformer.VisionTransformer(**timm_classes(arguments)).eval()
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            about = 1.0 if name.endswith(("norm.weight", "norm1.weight", "norm2.weight")) else 0.0
-            spread = 0.02 if name.endswith("bias") or about else 0.08
-            parameter.copy_(about + spread * torch.randn(parameter.shape, generator=generator))
-    return model
+    return drawn(timm.models.vision_transformer.VisionTransformer(**timm_classes(arguments)), seed)
 
 
 def timm_classes(arguments: dict) -> dict:
@@ -90,11 +81,19 @@ def timm_classes(arguments: dict) -> dict:
 
 
 def timm_features(model, spec: ViTSpec, images: np.ndarray):
-    """The features [batch, spec.features] as publishers make them, and the gradient of Σ features × directions by the images."""
+    """`torch_features` of timm's model."""
+    return torch_features(model.forward_features, spec, images)
+
+
+def torch_features(tokens_of, spec: ViTSpec, images: np.ndarray):
+    """The features [batch, spec.features] as publishers make them, and the gradient of Σ features × directions by the images.
+
+    `tokens_of` leads from pixels [batch, 3, height, width] to tokens, class token first; images are [batch, height, width, 3].
+    """
     import torch
 
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().requires_grad_()
-    tokens = model.forward_features(pixels)
+    tokens = tokens_of(pixels)
     features = tokens[:, 0]
     if spec.output == "class+mean":
         features = torch.cat([features, tokens[:, spec.prefix :].mean(1)], dim=-1)

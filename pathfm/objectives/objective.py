@@ -5,8 +5,6 @@ from typing import Any, Protocol
 
 import jax
 
-from pathfm.objectives.image_tower import ImageTower
-
 
 class Objective(Protocol):
     """A way to train the image tower. A new one is a file like its neighbours and a config.
@@ -15,7 +13,6 @@ class Objective(Protocol):
     (-1 is padding) and, where the objective asks for it, expression float32 [batch, genes].
     """
 
-    tower: ImageTower
     views: int  # how many differently augmented versions of each tile the loss takes
     needs_expression: bool
     predict: Mapping[str, Callable[..., jax.Array]]  # name → function of (params, inputs)

@@ -16,15 +16,10 @@ BLOCK = re.compile(r"image/blocks_(\d+)/.*")
 BEFORE_BLOCKS = re.compile(r"image/(patch_embedding/.*|class_token|registers|position)")
 
 
-def make_optimizer(
-    config: OptimizerConfig, params: Any, steps: int, warmup: int, frozen: tuple[str, ...] = ()
-) -> optax.GradientTransformation:
-    """Clipped AdamW with linear warm-up and cosine decay to zero, for the parameters whose names and shapes are given.
-
-    The parameters of `frozen` stay as they are, as those of the config's `freeze` do.
-    """
+def make_optimizer(config: OptimizerConfig, params: Any, steps: int, warmup: int) -> optax.GradientTransformation:
+    """Clipped AdamW with linear warm-up and cosine decay to zero, for the parameters whose names and shapes are given."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(steps, warmup + 1))
-    stays = matched(params, [(pattern, True) for pattern in (*config.freeze, *frozen)], False)
+    frozen = matched(params, [(pattern, True) for pattern in config.freeze], False)
     trained = optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.scale_by_adam(b2=config.b2),
@@ -32,7 +27,7 @@ def make_optimizer(
         optax.scale_by_learning_rate(schedule),
         _multiplied(learning_rate_factors(config, params)),
     )
-    labels = jax.tree.map(lambda is_frozen: "frozen" if is_frozen else "trained", stays)
+    labels = jax.tree.map(lambda is_frozen: "frozen" if is_frozen else "trained", frozen)
     return optax.multi_transform({"trained": trained, "frozen": optax.set_to_zero()}, labels)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pathfm.models.zoo import Known, known
-from tests.parity import directions, drawn, import_timm, import_transformers, torch_loader
+from tests.parity import drawn, import_timm, import_transformers, timm_classes, torch_features, torch_loader
 
 FULL_SIZE = os.environ.get("PATHFM_FULL_SIZE") == "1"
 PACKED = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
@@ -69,15 +69,7 @@ class Published:
 
     def features(self, images: np.ndarray, model: Any = None):
         """The features of images [batch, height, width, 3], and the gradient of Σ features × directions by the images."""
-        import torch
-
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().requires_grad_()
-        spec, tokens = self.known.spec, self.tokens(model or self.model, pixels)
-        features = tokens[:, 0]
-        if spec.output == "class+mean":
-            features = torch.cat([features, tokens[:, spec.prefix :].mean(1)], dim=-1)
-        (features * torch.from_numpy(directions(features.shape))).sum().backward()
-        return features.detach().numpy(), pixels.grad.permute(0, 2, 3, 1).numpy()
+        return torch_features(partial(self.tokens, model or self.model), self.known.spec, images)
 
     def tokens(self, model: Any, pixels):
         if self.known.name in HUGGING_FACE:
@@ -104,7 +96,7 @@ def _of_timm(model: Known, folder: Path) -> Published:
 
     timm = import_timm()
     entry, arguments = TIMM[model.name]
-    create = partial(timm.create_model, entry, num_classes=0, dynamic_img_size=True, depth=model.spec.depth, **_classes(timm, arguments))
+    create = partial(timm.create_model, entry, num_classes=0, dynamic_img_size=True, depth=model.spec.depth, **timm_classes(arguments))
     theirs = drawn(create())
     save_file(theirs.state_dict(), folder / "model.safetensors")
     return Published(model, folder / "model.safetensors", theirs, lambda path: create(checkpoint_path=str(path)).eval())
@@ -168,10 +160,3 @@ def _of_hugging_face(model: Known, folder: Path) -> Published:
     theirs = drawn(getattr(transformers, f"{family}Model")(config))
     theirs.save_pretrained(folder / "published")
     return Published(model, folder / "published", theirs, lambda path: transformers.AutoModel.from_pretrained(path).eval())
-
-
-def _classes(timm, arguments: dict[str, Any]) -> dict[str, Any]:
-    import torch
-
-    homes = {"mlp_layer": timm.layers, "act_layer": torch.nn}
-    return {name: getattr(homes[name], value) if name in homes else value for name, value in arguments.items()}
