@@ -2,6 +2,7 @@
 go back into their class after a step of training.
 """
 
+import sys
 from dataclasses import replace
 
 import jax
@@ -13,7 +14,7 @@ from pathfm.weights.export import export_weights
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
 from tests.models.publishers import PUBLISHED, published
-from tests.parity import directions
+from tests.parity import directions, import_timm
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,6 +55,14 @@ def test_published_weights_give_the_publishers_features_at_two_sizes(name, tmp_p
     for rows, columns in ((side, side), (side // 2 + 1, side - 3)):
         images = pictures(weights.spec, rows, columns)
         assert_same(ours(weights.spec, weights.params["image"], images), theirs.features(images))
+
+
+@pytest.mark.parametrize("name", ["uni", "dinov2_vits14", "phikon"])
+def test_without_torch_the_comparison_is_skipped(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr("tests.models.publishers.import_timm", import_timm.__wrapped__)
+    with pytest.raises(pytest.skip.Exception, match="the extra `parity`"):
+        published(name, tmp_path)
 
 
 def stepped(weights):
