@@ -42,7 +42,7 @@ from pathfm.training.interruption import Interruption
 from pathfm.training.mesh import batch_sharding, local_slots, make_mesh, on_devices, state_shardings
 from pathfm.training.metrics import Clock, MetricWriter, show
 from pathfm.training.optimizer import make_optimizer
-from pathfm.training.step import State, initial_state, make_evaluate_step, make_train_step
+from pathfm.training.step import State, compiler_options, initial_state, make_evaluate_step, make_train_step
 from pathfm.weights.folder import Weights, open_weights, save_weights
 
 
@@ -84,6 +84,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
         donate_argnums=0,
         in_shardings=(shardings, batched),
         out_shardings=(shardings, None),
+        compiler_options=compiler_options(mesh.devices.flat[0].platform, config.remat),
     )
     evaluate_step = jax.jit(make_evaluate_step(objective, prepare, config.seed), in_shardings=(shardings.params, batched))
 

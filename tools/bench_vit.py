@@ -36,6 +36,7 @@ class Case:
     train: bool
     seconds: float
     threads: int
+    remat: str
 
 
 def main() -> int:
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--batches", nargs="+", type=int, default=[16, 64])
     parser.add_argument("--seconds", type=float, default=20.0, help="for each figure and round")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--remat", choices=["none", "cheap", "blocks"], default="cheap", help="pathfm's; cheap is what training takes")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
@@ -55,7 +57,7 @@ def main() -> int:
     for model in arguments.models:
         for batch in arguments.batches:
             for train in (False, True):
-                cases = [Case(side, model, batch, train, arguments.seconds, arguments.threads) for side in sides]
+                cases = [Case(side, model, batch, train, arguments.seconds, arguments.threads, arguments.remat) for side in sides]
                 rounds = [[in_process(case) for case in cases] for _ in range(ROUNDS)]
                 best = [max(results, key=lambda one: one["images_per_second"]) for results in zip(*rounds, strict=True)]
                 for case, result in zip(cases, best, strict=True):
@@ -128,9 +130,10 @@ def pathfm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], floa
     import optax
 
     from pathfm.models.vit import ViT
+    from pathfm.training.step import compiler_options
 
     device = jax.devices()[0]
-    tower = ViT(spec, jnp.float32 if device.platform == "cpu" else jnp.bfloat16)
+    tower = ViT(spec, jnp.float32 if device.platform == "cpu" else jnp.bfloat16, case.remat)
     images = jax.random.normal(jax.random.key(1), (case.batch, SIZE, SIZE, 3), jnp.float32)
     params = jax.jit(tower.init)(jax.random.key(0), images[:1])["params"]
     optimizer = optax.adamw(1e-4)
@@ -147,7 +150,7 @@ def pathfm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], floa
         updates, optimizer_state = optimizer.update(jax.grad(loss)(params, images), optimizer_state, params)
         return optax.apply_updates(params, updates), optimizer_state
 
-    train = jax.jit(update, donate_argnums=0)
+    train = jax.jit(update, donate_argnums=0, compiler_options=compiler_options(device.platform, case.remat))
     state = (params, optimizer.init(params))
 
     def step() -> None:

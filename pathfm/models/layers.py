@@ -10,6 +10,7 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
 FIRST_AXES = (((0,), (0,)), ((), ()))
@@ -107,7 +108,7 @@ def _attention(qkv, scale):
     total = weights.sum(axis=-1, keepdims=True)
     weights = weights.astype(qkv.dtype)
     mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, value, preferred_element_type=jnp.float32) / total
-    mixed = mixed.astype(qkv.dtype)
+    mixed = checkpoint_name(mixed.astype(qkv.dtype), "attention")
     return mixed, (qkv, weights, total, mixed)
 
 

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
 from pathfm.errors import InputError
@@ -22,6 +23,10 @@ from pathfm.models.positions import Interpolation, resize_grid
 Mlp = Literal["gelu", "swiglu", "swiglu_packed"]
 Slots = Literal["patches", "class", "all"]
 Output = Literal["class", "class+mean"]
+Remat = Literal["none", "cheap", "blocks"]
+
+# What a block keeps for its gradient under `remat="cheap"`, besides its input: the results of products, none of them twice.
+KEPT = ("qkv", "attention", "after_attention", "hidden")
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,14 @@ class ViTSpec:
 class ViT(nn.Module):
     """Normalised images [batch, height, width, 3] → features [batch, spec.features] in float32.
 
-    `dtype` is what the products are computed in (float32 or bfloat16); parameters, LayerNorm and softmax are float32. With
-    `remat` the backward pass computes each block again instead of keeping its intermediate values.
+    `dtype` is what the products are computed in (float32 or bfloat16); parameters, LayerNorm and softmax are float32. `remat` says
+    what the backward pass computes again instead of keeping it: "none", "cheap" (LayerNorm, softmax and the MLP's activation, which
+    halves the memory) or the whole "blocks". On a CPU it takes `pathfm.training.step.compiler_options`.
     """
 
     spec: ViTSpec
     dtype: DTypeLike = jnp.float32
-    remat: bool = False
+    remat: Remat = "none"
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -137,7 +143,7 @@ class ViT(nn.Module):
         prefix = jnp.concatenate([with_slot, prefix[:, spec.prefix_slots :]], axis=1)
         patches = patches + jnp.broadcast_to(position[:, spec.prefix_slots :], patches.shape)
         tokens = jnp.concatenate([jnp.broadcast_to(prefix, (patches.shape[0], *prefix.shape[1:])), patches], axis=1)
-        block = nn.remat(Block, prevent_cse=False) if self.remat else Block
+        block = rematerialised(self.remat)
         for index in range(spec.depth):
             tokens = block(spec, self.dtype, name=f"blocks_{index}")(tokens)
         norm = LayerNorm(spec.epsilon, name="norm")
@@ -145,6 +151,13 @@ class ViT(nn.Module):
             return norm(tokens[:, 0])
         tokens = norm(tokens)
         return jnp.concatenate([tokens[:, 0], tokens[:, spec.prefix :].mean(axis=1)], axis=-1)
+
+
+def rematerialised(remat: Remat) -> type[nn.Module]:
+    """`Block`, with what it computes again in the backward pass."""
+    if remat == "none":
+        return Block
+    return nn.remat(Block, policy=jax.checkpoint_policies.save_only_these_names(*KEPT) if remat == "cheap" else None)
 
 
 class PatchEmbedding(nn.Module):
@@ -180,7 +193,7 @@ class Block(nn.Module):
             if self.spec.layer_scale is not None:
                 scale = self.param(f"{name}_scale", nn.initializers.constant(self.spec.layer_scale), (self.spec.width,))
                 update = update * scale.astype(self.dtype).reshape(1, 1, -1)
-            tokens = tokens + update
+            tokens = checkpoint_name(tokens + update, f"after_{name}")
         return tokens
 
 
@@ -195,7 +208,8 @@ class Attention(nn.Module):
         spec, (batch, length, width) = self.spec, tokens.shape
         depth = spec.width // spec.heads
         qkv = Dense(3 * width, spec.qkv_bias, self.dtype, name="qkv")(tokens)
-        mixed = attention(qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4), depth**-0.5)
+        qkv = checkpoint_name(qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4), "qkv")
+        mixed = attention(qkv, depth**-0.5)
         return Dense(width, dtype=self.dtype, name="projection")(mixed.transpose(0, 2, 1, 3).reshape(batch, length, width))
 
 
@@ -209,7 +223,7 @@ class MLP(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         spec = self.spec
         gated = spec.mlp != "gelu"
-        hidden = Dense(spec.mlp_width * (2 if gated else 1), dtype=self.dtype, name="in")(tokens)
+        hidden = checkpoint_name(Dense(spec.mlp_width * (2 if gated else 1), dtype=self.dtype, name="in")(tokens), "hidden")
         if gated:
             gate, value = jnp.split(hidden, 2, axis=-1)
             hidden = nn.silu(gate) * value

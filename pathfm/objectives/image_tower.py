@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from pathfm.models.lora import init_lora, merged
 from pathfm.models.pooling import GatedAttentionPooling, masked_mean
-from pathfm.models.vit import ViT, ViTSpec
+from pathfm.models.vit import Remat, ViT, ViTSpec
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ImageTower:
     spec: ViTSpec
     pooling: str = "mean"
     dtype: DTypeLike = jnp.float32
-    remat: bool = False
+    remat: Remat = "none"
     edge: int | None = None  # of the tiles, in pixels; None: the size that the architecture names
     lora: Any = None  # rank, alpha and modules of low-rank factors, as `pathfm.training.config.LoraConfig` documents them
 

@@ -91,7 +91,7 @@ class TrainConfig:
     tiles: int = 1  # tiles of a patient a step
     pooling: str = "mean"  # "mean" or "attention"
     dtype: str = "auto"  # compute type: bfloat16 on accelerators, float32 on CPU
-    remat: bool = False
+    remat: str = "cheap"  # what the backward pass computes again: "none", "cheap" (all but the products), or the "blocks"
     evaluate_every: str = "5 %"  # loss on validation patients; a checkpoint follows each
     select: str = "best"  # the weights with the least validation loss, or the "last"
     log_every: str = "1 %"
@@ -109,6 +109,7 @@ class TrainConfig:
             "residual": ("none", "site", "cancer", "cancer_and_site"),
             "pooling": ("mean", "attention"),
             "select": ("best", "last"),
+            "remat": ("none", "cheap", "blocks"),
             "dtype": ("auto", "float32", "bfloat16"),
         }
         for name, known in choices.items():

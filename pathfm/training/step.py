@@ -46,6 +46,13 @@ def make_train_step(objective: Objective, prepare: Prepare, optimizer: optax.Gra
     return step
 
 
+def compiler_options(platform: str, remat: str) -> dict[str, str] | None:
+    """What XLA is told besides its defaults. On a CPU it takes remat's barriers away before it merges equal operations, which would
+    merge the second computation of a value with the first; there the pass that takes them away is left out.
+    """
+    return {"xla_disable_hlo_passes": "cse_barrier_expander"} if remat != "none" and platform == "cpu" else None
+
+
 def make_evaluate_step(objective: Objective, prepare: Prepare, seed: int) -> Callable:
     """(params, batch) → (metrics, patients in the batch), without dropout and always with the same random numbers."""
 

@@ -7,6 +7,7 @@ import pytest
 
 from pathfm.errors import InputError
 from pathfm.models.vit import ViT, ViTSpec, by_name, from_names, parameter_shapes
+from pathfm.training.step import compiler_options
 from tests.parity import VARIANTS, random_params, variant
 
 
@@ -42,15 +43,32 @@ def test_bfloat16_stays_near_float32_and_gradients_are_float32():
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} | {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
 
 
-def test_recomputing_blocks_changes_neither_names_nor_features_nor_gradient():
-    spec = variant("plain")
+@pytest.mark.parametrize("remat", ["cheap", "blocks"])
+@pytest.mark.parametrize("name", ["plain", "SwiGLU packed"])
+def test_recomputing_changes_neither_names_nor_features_nor_gradient(name, remat):
+    spec = variant(name)
     params, images = random_params(spec), images_for(spec)
 
     def scalar(params, remat):
         return ViT(spec, remat=remat).apply({"params": params}, images)[:, 0].sum()
 
-    kept, again = (jax.jit(jax.value_and_grad(scalar), static_argnums=1)(params, remat) for remat in (False, True))
+    kept, again = (jax.jit(jax.value_and_grad(scalar), static_argnums=1)(params, which) for which in ("none", remat))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), kept, again)
+
+
+def test_recomputing_needs_less_memory():
+    spec = ViTSpec(width=64, depth=6, heads=4, mlp_width=256, image_size=64, patch=8)
+    params = jax.eval_shape(ViT(spec).init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))["params"]
+    images = jax.ShapeDtypeStruct((32, 64, 64, 3), jnp.float32)
+
+    def bytes_of_gradient(remat: str) -> int:
+        gradient = jax.grad(lambda params, images: ViT(spec, remat=remat).apply({"params": params}, images).sum())
+        options = compiler_options(jax.default_backend(), remat)
+        return jax.jit(gradient, compiler_options=options).lower(params, images).compile().memory_analysis().temp_size_in_bytes
+
+    nothing, cheap, blocks = (bytes_of_gradient(remat) for remat in ("none", "cheap", "blocks"))
+    assert cheap < 0.6 * nothing
+    assert blocks < 0.6 * cheap
 
 
 def test_features_do_not_depend_on_the_place_of_an_image_in_the_batch():
