@@ -22,6 +22,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from pathfm.training.config import TrainConfig
+
 MODELS = {"s16": (384, 12, 6), "b16": (768, 12, 12), "l16": (1024, 24, 16)}  # width, depth, heads
 SIZE = 224
 ROUNDS = 2
@@ -45,7 +47,7 @@ def main() -> int:
     parser.add_argument("--batches", nargs="+", type=int, default=[16, 64])
     parser.add_argument("--seconds", type=float, default=20.0, help="for each figure and round")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--remat", choices=["none", "cheap", "blocks"], default="cheap", help="pathfm's; cheap is what training takes")
+    parser.add_argument("--remat", choices=["none", "cheap", "blocks"], default=TrainConfig.remat, help="pathfm's")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:

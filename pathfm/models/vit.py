@@ -25,7 +25,7 @@ Slots = Literal["patches", "class", "all"]
 Output = Literal["class", "class+mean"]
 Remat = Literal["none", "cheap", "blocks"]
 
-# What a block keeps for its gradient under `remat="cheap"`, besides its input: the results of products, none of them twice.
+# What a block keeps for its gradient under `remat="cheap"`, besides its input.
 KEPT = ("qkv", "attention", "after_attention", "hidden")
 
 
@@ -119,8 +119,8 @@ class ViT(nn.Module):
     """Normalised images [batch, height, width, 3] → features [batch, spec.features] in float32.
 
     `dtype` is what the products are computed in (float32 or bfloat16); parameters, LayerNorm and softmax are float32. `remat` says
-    what the backward pass computes again instead of keeping it: "none", "cheap" (LayerNorm, softmax and the MLP's activation, which
-    halves the memory) or the whole "blocks". On a CPU it takes `pathfm.training.step.compiler_options`.
+    what the backward pass computes again instead of keeping it: "none", "cheap" (LayerNorm, the weights of attention and the MLP's
+    activation, which halves the memory) or the whole "blocks". On a CPU it takes `pathfm.training.step.compiler_options`.
     """
 
     spec: ViTSpec

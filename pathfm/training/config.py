@@ -91,7 +91,7 @@ class TrainConfig:
     tiles: int = 1  # tiles of a patient a step
     pooling: str = "mean"  # "mean" or "attention"
     dtype: str = "auto"  # compute type: bfloat16 on accelerators, float32 on CPU
-    remat: str = "cheap"  # what the backward pass computes again: "none", "cheap" (all but the products), or the "blocks"
+    remat: str = "cheap"  # what the backward pass computes again: "none", "cheap" values or whole "blocks"
     evaluate_every: str = "5 %"  # loss on validation patients; a checkpoint follows each
     select: str = "best"  # the weights with the least validation loss, or the "last"
     log_every: str = "1 %"
