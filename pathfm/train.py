@@ -41,6 +41,7 @@ from pathfm.training.health import warnings_of
 from pathfm.training.interruption import Interruption
 from pathfm.training.mesh import batch_sharding, local_slots, make_mesh, on_devices, state_shardings
 from pathfm.training.metrics import Clock, MetricWriter, show
+from pathfm.training.microbatch import part_size
 from pathfm.training.optimizer import make_optimizer
 from pathfm.training.step import State, compiler_options, initial_state, make_evaluate_step, make_train_step
 from pathfm.weights.folder import Weights, open_weights, save_weights
@@ -79,14 +80,16 @@ def run(config: TrainConfig, workdir: Path) -> None:
     optimizer = make_optimizer(rules, shapes, steps, warmup)
     state_shapes = jax.eval_shape(lambda params: initial_state(params, optimizer), shapes)
     shardings, batched = state_shardings(mesh, state_shapes), batch_sharding(mesh)
+    platform = mesh.devices.flat[0].platform
+    part = part_size(config.microbatch, config.batch, config.tiles, objective.additive, platform, mesh.devices.size)
     train_step = jax.jit(
-        make_train_step(objective, prepare, optimizer, config.seed),
+        make_train_step(objective, prepare, optimizer, config.seed, part),
         donate_argnums=0,
         in_shardings=(shardings, batched),
         out_shardings=(shardings, None),
-        compiler_options=compiler_options(mesh.devices.flat[0].platform, config.remat),
+        compiler_options=compiler_options(platform, config.remat),
     )
-    evaluate_step = jax.jit(make_evaluate_step(objective, prepare, config.seed), in_shardings=(shardings.params, batched))
+    evaluate_step = jax.jit(make_evaluate_step(objective, prepare, config.seed, part), in_shardings=(shardings.params, batched))
 
     checkpoints = Checkpoints(workdir / "checkpoints")
     step = checkpoints.latest() or 0

@@ -2,7 +2,8 @@
 
 Each figure comes from a process of its own, one after the other; sides alternate, and the better of the rounds counts. Training is
 forward, backward and AdamW on the mean square of the features. On a CPU float32; on a GPU bfloat16, timm under torch.compile with its
-fused attention. Work per image is the tower's own count of its matrix products, times three for training.
+fused attention. Work per image is the tower's own count of its matrix products, times three for training. pathfm trains as
+`pathfm train` does for an objective of that kind, with the parts that it chooses for a batch; `--microbatch` sets their size.
 
     python tools/bench_vit.py                                        # S/16 and B/16, batch 16 and 64
     python tools/bench_vit.py --models s16 --batches 16 --seconds 5  # a quick look
@@ -39,6 +40,7 @@ class Case:
     seconds: float
     threads: int
     remat: str
+    microbatch: int
 
 
 def main() -> int:
@@ -48,6 +50,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="for each figure and round")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--remat", choices=["none", "cheap", "blocks"], default=TrainConfig.remat, help="pathfm's")
+    parser.add_argument("--microbatch", type=int, default=TrainConfig.microbatch, help="images in pathfm's tower at a time (0: it chooses)")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
@@ -59,7 +62,8 @@ def main() -> int:
     for model in arguments.models:
         for batch in arguments.batches:
             for train in (False, True):
-                cases = [Case(side, model, batch, train, arguments.seconds, arguments.threads, arguments.remat) for side in sides]
+                same = model, batch, train, arguments.seconds, arguments.threads, arguments.remat, arguments.microbatch
+                cases = [Case(side, *same) for side in sides]
                 rounds = [[in_process(case) for case in cases] for _ in range(ROUNDS)]
                 best = [max(results, key=lambda one: one["images_per_second"]) for results in zip(*rounds, strict=True)]
                 for case, result in zip(cases, best, strict=True):
@@ -132,24 +136,28 @@ def pathfm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], floa
     import optax
 
     from pathfm.models.vit import ViT
+    from pathfm.training.microbatch import part_size, value_and_gradients
     from pathfm.training.step import compiler_options
 
     device = jax.devices()[0]
     tower = ViT(spec, jnp.float32 if device.platform == "cpu" else jnp.bfloat16, case.remat)
     images = jax.random.normal(jax.random.key(1), (case.batch, SIZE, SIZE, 3), jnp.float32)
+    batch = {"images": images, "patient": jnp.arange(case.batch)}
     params = jax.jit(tower.init)(jax.random.key(0), images[:1])["params"]
     optimizer = optax.adamw(1e-4)
+    part = part_size(case.microbatch, case.batch, 1, SquaredFeatures.additive, device.platform, 1)
 
-    def loss(params, images):
-        return jnp.mean(tower.apply({"params": params}, images) ** 2)
+    def encode(params, batch):
+        return tower.apply({"params": params}, batch["images"])
 
     @jax.jit
     def forward(params, images):
         return tower.apply({"params": params}, images)
 
-    def update(state, images):
+    def update(state, batch):
         params, optimizer_state = state
-        updates, optimizer_state = optimizer.update(jax.grad(loss)(params, images), optimizer_state, params)
+        _, gradients = value_and_gradients(SquaredFeatures, encode, params, batch, jax.random.key(2), part)
+        updates, optimizer_state = optimizer.update(gradients, optimizer_state, params)
         return optax.apply_updates(params, updates), optimizer_state
 
     train = jax.jit(update, donate_argnums=0, compiler_options=compiler_options(device.platform, case.remat))
@@ -158,7 +166,7 @@ def pathfm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], floa
     def step() -> None:
         nonlocal state
         if case.train:
-            state = jax.block_until_ready(train(state, images))
+            state = jax.block_until_ready(train(state, batch))
         else:
             jax.block_until_ready(forward(params, images))
 
@@ -167,6 +175,17 @@ def pathfm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], floa
         return statistics["peak_bytes_in_use"] / 2**20 if "peak_bytes_in_use" in statistics else resident_mib()
 
     return step, peak_mib, device.device_kind
+
+
+class SquaredFeatures:
+    """The objective that is timed: the mean square of the features."""
+
+    additive = True
+
+    @staticmethod
+    def loss(params, encoded, batch, rng, *, train):
+        del params, batch, rng, train
+        return (encoded**2).mean(), {}
 
 
 def timm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], float], str]:

@@ -28,6 +28,7 @@ class Contrastive:
     noise: float = 0.0
     views: int = 1
     needs_expression: bool = True
+    additive: bool = False
 
     def init(self, rng: jax.Array) -> Any:
         image_rng, projection_rng, expression_rng = jax.random.split(rng, 3)
@@ -38,8 +39,13 @@ class Contrastive:
             "logit_scale": jnp.asarray(math.log(1.0 / self.temperature), jnp.float32),
         }
 
-    def loss(self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
-        image = self.image_embedding(params, batch["images"][0], batch["tile_mask"])
+    def encode(self, params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+        return self.tower.bags(params, batch["images"][0], batch["tile_mask"])
+
+    def loss(
+        self, params: Any, encoded: jax.Array, batch: Mapping[str, jax.Array], rng: jax.Array, *, train: bool
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        image = self._projected(params, encoded)
         expression = self.expression_embedding(params, batch["expression"], rng if train else None)
         scale = jnp.minimum(jnp.exp(params["logit_scale"]), self.max_logit_scale)
         loss = info_nce(image, expression, scale, batch["patient"])
@@ -47,7 +53,7 @@ class Contrastive:
 
     def image_embedding(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """Unit rows [batch, projection] of images [batch, tiles, height, width, 3]."""
-        return normalised(self.tower.bags(params, images, tile_mask) @ params["projection"]["kernel"])
+        return self._projected(params, self.tower.bags(params, images, tile_mask))
 
     def expression_embedding(self, params: Any, expression: jax.Array, rng: jax.Array | None = None) -> jax.Array:
         """Unit rows [batch, projection] of scaled expression [batch, genes]; with `rng`, dropout, masking and noise are on."""
@@ -72,6 +78,9 @@ class Contrastive:
     @property
     def _expression(self) -> VectorTower:
         return VectorTower(self.hidden, self.projection, self.dropout, self.mask_genes, self.tower.dtype)
+
+    def _projected(self, params: Any, features: jax.Array) -> jax.Array:
+        return normalised(features @ params["projection"]["kernel"])
 
     def _metrics(self, loss, image, expression, scale, patient, diagnose: bool) -> dict[str, jax.Array]:
         """The loss against ln(B), at which nothing has been learned, and the signs of a collapse."""

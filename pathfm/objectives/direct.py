@@ -22,6 +22,7 @@ class Direct:
     delta: float = 1.0
     views: int = 1
     needs_expression: bool = True
+    additive: bool = True
 
     def init(self, rng: jax.Array) -> Any:
         image_rng, hidden_rng, head_rng = jax.random.split(rng, 3)
@@ -33,14 +34,18 @@ class Direct:
         kernel = 0.01 * normal(head_rng, self.hidden or width, self.genes)
         return {**params, "head": {"kernel": kernel, "bias": jnp.zeros((self.genes,), jnp.float32)}}
 
-    def loss(self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
-        features = self.tower.bags(params, batch["images"][0], batch["tile_mask"])
-        prediction, truth, valid = self._head(params, features), batch["expression"], batch["patient"] >= 0
+    def encode(self, params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+        return self.tower.bags(params, batch["images"][0], batch["tile_mask"])
+
+    def loss(
+        self, params: Any, encoded: jax.Array, batch: Mapping[str, jax.Array], rng: jax.Array, *, train: bool
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        prediction, truth, valid = self._head(params, encoded), batch["expression"], batch["patient"] >= 0
         loss = masked_mean(huber(prediction, truth, self.delta), valid)
         of_mean = masked_mean(huber(jnp.zeros_like(truth), truth, self.delta), valid)
         metrics = {"loss_over_mean_profile": loss / jnp.maximum(of_mean, 1e-12)}
         if not train:
-            metrics["effective_rank"] = effective_rank(features, valid)
+            metrics["effective_rank"] = effective_rank(encoded, valid)
         return loss, metrics
 
     def expression(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> jax.Array:

@@ -22,6 +22,7 @@ class Views:
     max_logit_scale: float = 100.0
     views: int = 2
     needs_expression: bool = False
+    additive: bool = False
 
     def init(self, rng: jax.Array) -> Any:
         image_rng, projection_rng = jax.random.split(rng)
@@ -31,8 +32,14 @@ class Views:
             "logit_scale": jnp.asarray(math.log(1.0 / self.temperature), jnp.float32),
         }
 
-    def loss(self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
-        first, second = (self._embedding(params, batch["images"][view]) for view in range(2))
+    def encode(self, params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+        """Features [batch, views, tiles, features]."""
+        return jnp.stack([self.tower.tiles(params, images) for images in batch["images"]], axis=1)
+
+    def loss(
+        self, params: Any, encoded: jax.Array, batch: Mapping[str, jax.Array], rng: jax.Array, *, train: bool
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        first, second = (self._embedding(params, encoded[:, view]) for view in range(2))
         valid = (batch["tile_mask"] & (batch["patient"] >= 0)[:, None]).reshape(-1)
         identity = jnp.where(valid, jnp.arange(valid.size), -1)
         scale = jnp.minimum(jnp.exp(params["logit_scale"]), self.max_logit_scale)
@@ -51,6 +58,5 @@ class Views:
         images = 2 * batch * tiles
         return self.tower.flops(images) + 6.0 * images * (self.tower.spec.features * self.projection + batch * tiles * self.projection)
 
-    def _embedding(self, params: Any, images: jax.Array) -> jax.Array:
-        features = self.tower.tiles(params, images)
+    def _embedding(self, params: Any, features: jax.Array) -> jax.Array:
         return normalised(features.reshape(-1, features.shape[-1]) @ params["projection"]["kernel"])

@@ -89,6 +89,7 @@ class TrainConfig:
     train_for: str = "30 epochs"
     batch: int = 256  # patients a step
     tiles: int = 1  # tiles of a patient a step
+    microbatch: int = 0  # patients in the image tower at a time, same loss in less memory; 0: all, on a CPU few where that costs nothing
     pooling: str = "mean"  # "mean" or "attention"
     dtype: str = "auto"  # compute type: bfloat16 on accelerators, float32 on CPU
     remat: str = "cheap"  # what the backward pass computes again: "none", "cheap" values or whole "blocks"
@@ -115,9 +116,9 @@ class TrainConfig:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; known are {', '.join(known)}")
-        for name in ("batch", "tiles"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
+        for name, least in (("batch", 1), ("tiles", 1), ("microbatch", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}")
 
     @property
     def recipe_hash(self) -> str:

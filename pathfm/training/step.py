@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from pathfm.objectives.objective import Objective
+from pathfm.training.microbatch import Batch, Encode, encoded_in_parts, value_and_gradients
 
 
 class State(NamedTuple):
@@ -19,24 +20,23 @@ class State(NamedTuple):
 
 
 # From a uint8 batch and a key to the batch that the objective's loss takes.
-Prepare = Callable[[dict[str, jax.Array], jax.Array, bool], dict[str, jax.Array]]
+Prepare = Callable[[Batch, jax.Array, bool], Batch]
 
 
 def initial_state(params: Any, optimizer: optax.GradientTransformation) -> State:
     return State(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
 
-def make_train_step(objective: Objective, prepare: Prepare, optimizer: optax.GradientTransformation, seed: int) -> Callable:
-    """(state, batch) → (state, metrics): random numbers come from (seed, step, patient) and from nothing else."""
+def make_train_step(objective: Objective, prepare: Prepare, optimizer: optax.GradientTransformation, seed: int, part: int) -> Callable:
+    """(state, batch) → (state, metrics), `part` patients encoded at a time.
 
-    def step(state: State, batch: dict[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+    Random numbers come from (seed, step, patient) and from nothing else.
+    """
+
+    def step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        ready = prepare(batch, jax.random.fold_in(key, 0), True)
-
-        def loss(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
-            return objective.loss(params, ready, jax.random.fold_in(key, 1), train=True)
-
-        (value, metrics), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+        encode = encoder(objective, prepare, jax.random.fold_in(key, 0), train=True)
+        (value, metrics), gradients = value_and_gradients(objective, encode, state.params, batch, jax.random.fold_in(key, 1), part)
         with jax.numpy_dtype_promotion("standard"):  # optax counts in integers and multiplies with floats
             updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -53,13 +53,19 @@ def compiler_options(platform: str, remat: str) -> dict[str, str] | None:
     return {"xla_disable_hlo_passes": "cse_barrier_expander"} if remat != "none" and platform == "cpu" else None
 
 
-def make_evaluate_step(objective: Objective, prepare: Prepare, seed: int) -> Callable:
+def make_evaluate_step(objective: Objective, prepare: Prepare, seed: int, part: int) -> Callable:
     """(params, batch) → (metrics, patients in the batch), without dropout and always with the same random numbers."""
 
-    def step(params: Any, batch: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], jax.Array]:
+    def step(params: Any, batch: Batch) -> tuple[dict[str, jax.Array], jax.Array]:
         key = jax.random.key(seed)
-        ready = prepare(batch, jax.random.fold_in(key, 0), False)
-        value, metrics = objective.loss(params, ready, jax.random.fold_in(key, 1), train=False)
+        encode = encoder(objective, prepare, jax.random.fold_in(key, 0), train=False)
+        encoded = encoded_in_parts(encode, params, batch, part)
+        value, metrics = objective.loss(params, encoded, batch, jax.random.fold_in(key, 1), train=False)
         return {"loss": value, **metrics}, jnp.sum(batch["patient"] >= 0)
 
     return step
+
+
+def encoder(objective: Objective, prepare: Prepare, key: jax.Array, train: bool) -> Encode:
+    """From uint8 tiles to features; augmentation is part of it, so that pixels in floats exist for a part of the batch at a time."""
+    return lambda params, batch: objective.encode(params, prepare(batch, key, train))

@@ -73,7 +73,7 @@ def test_patients_of_different_tile_counts_are_means_of_their_tiles_in_the_formu
     whole["images"] = jax.device_put(features[None].astype(np.float32), NamedSharding(mesh, PartitionSpec(None, "data")))
 
     def loss(params):
-        return objective.loss(params, whole, jax.random.key(1), train=False)[0]
+        return objective.loss(params, objective.encode(params, whole), whole, jax.random.key(1), train=False)[0]
 
     value, gradients = jax.jit(jax.value_and_grad(loss))(params)
     kernel = np.asarray(params["projection"]["kernel"], np.float64)

@@ -58,11 +58,12 @@ def trained(name, pooling, devices, fsdp, steps):
     state_shapes = jax.eval_shape(lambda params: initial_state(params, optimizer), shapes)
     shardings, batched = state_shardings(mesh, state_shapes), batch_sharding(mesh)
     state = jax.jit(lambda key: initial_state(objective.init(key), optimizer), out_shardings=shardings)(jax.random.key(0))
-    train_step = make_train_step(objective, prepare(objective), optimizer, 0)
+    train_step = make_train_step(objective, prepare(objective), optimizer, 0, part=8)
     step = jax.jit(train_step, in_shardings=(shardings, batched), out_shardings=(shardings, None))
 
     def loss(params, batch):
-        return objective.loss(params, prepare(objective)(batch, jax.random.key(5), True), jax.random.key(6), train=True)[0]
+        encoded = objective.encode(params, prepare(objective)(batch, jax.random.key(5), True))
+        return objective.loss(params, encoded, batch, jax.random.key(6), train=True)[0]
 
     gradients = jax.jit(jax.grad(loss), in_shardings=(shardings.params, batched))(state.params, on_devices(batched, batch_of(0)))
     losses = []

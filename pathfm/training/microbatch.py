@@ -1,0 +1,82 @@
+"""The loss of a whole batch and its gradient, with the tiles of a few patients in the image tower at a time.
+
+The numbers are those of the whole batch; the memory is that of a part. Where the loss is a mean over patients, the gradients of the parts
+add up. Where it compares patients with each other, all are encoded first, of which nothing is kept but the features, and each part is
+encoded again for its gradient (GradCache, Gao et al. 2021, https://arxiv.org/abs/2101.06983), which costs a second forward pass.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pathfm.errors import InputError
+from pathfm.objectives.objective import Objective
+
+Batch = Mapping[str, jax.Array]
+# (params, batch) → features [batch, ...], each row from the patient of that row alone.
+Encode = Callable[[Any, Batch], jax.Array]
+
+CACHED_TILES = 4  # so many of 224 px, at width 384 or 768, a CPU keeps closest
+
+
+def value_and_gradients(
+    objective: Objective, encode: Encode, params: Any, batch: Batch, rng: jax.Array, size: int
+) -> tuple[tuple[jax.Array, dict[str, jax.Array]], Any]:
+    """((loss, metrics), gradients) of `objective` over `batch`, `size` patients encoded at a time."""
+
+    def loss(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+        return objective.loss(params, encoded_in_parts(encode, params, batch, size), batch, rng, train=True)
+
+    if size == len(batch["patient"]) or not objective.additive:
+        return jax.value_and_grad(loss, has_aux=True)(params)
+    patients = jnp.maximum(count(batch), 1.0)
+
+    def add(total: Any, part: Batch) -> tuple[Any, jax.Array]:
+        def share(params: Any) -> tuple[jax.Array, jax.Array]:
+            encoded = encode(params, part)
+            return objective.loss(params, encoded, part, rng, train=True)[0] * count(part) / patients, encoded
+
+        gradients, encoded = jax.grad(share, has_aux=True)(params)
+        return jax.tree.map(jnp.add, total, gradients), encoded
+
+    gradients, encoded = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), split(batch, size))
+    return objective.loss(params, joined(encoded), batch, rng, train=True), gradients
+
+
+def encoded_in_parts(encode: Encode, params: Any, batch: Batch, size: int) -> jax.Array:
+    """Features [batch, ...]; of parts nothing but these is kept for the gradient."""
+    if size == len(batch["patient"]):
+        return encode(params, batch)
+    once_more = jax.checkpoint(encode, prevent_cse=False)  # a loop's two passes cannot be merged anyway
+    return joined(jax.lax.map(lambda part: once_more(params, part), split(batch, size)))
+
+
+def split(batch: Batch, size: int) -> Batch:
+    """Each array [batch, ...] as [parts, size, ...]. Neighbours go to different parts, so that every device has rows in all of them."""
+    return jax.tree.map(lambda rows: rows.reshape(size, -1, *rows.shape[1:]).swapaxes(0, 1), batch)
+
+
+def joined(parts: jax.Array) -> jax.Array:
+    """The inverse of `split` for one array."""
+    return parts.swapaxes(0, 1).reshape(-1, *parts.shape[2:])
+
+
+def count(batch: Batch) -> jax.Array:
+    """Patients that are not padding."""
+    return jnp.sum(batch["patient"] >= 0).astype(jnp.float32)
+
+
+def part_size(wanted: int, batch: int, tiles: int, additive: bool, platform: str, devices: int) -> int:
+    """How many patients of a batch are encoded at a time: as many as `wanted`, or where that is 0, all of them, except on a CPU where parts
+    cost nothing (`additive`): there as few as hold `CACHED_TILES`. InputError where parts of that size do not make up the batch.
+    """
+    if wanted:
+        if batch % wanted or wanted % devices:
+            raise InputError(f"microbatch={wanted} must divide the batch of {batch} patients, and {devices} device(s) must divide it")
+        return wanted
+    if platform != "cpu" or not additive:
+        return batch
+    possible = [size for size in range(devices, batch + 1, devices) if batch % size == 0]
+    return max((size for size in possible if size * tiles <= CACHED_TILES), default=possible[0])
