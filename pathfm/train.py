@@ -81,7 +81,8 @@ def run(config: TrainConfig, workdir: Path) -> None:
     state_shapes = jax.eval_shape(lambda params: initial_state(params, optimizer), shapes)
     shardings, batched = state_shardings(mesh, state_shapes), batch_sharding(mesh)
     platform = mesh.devices.flat[0].platform
-    part = part_size(config.microbatch, config.batch, config.tiles, objective.additive, platform, mesh.devices.size)
+    tokens = config.tiles * tower.spec.tokens(data.train.tile)
+    part = part_size(config.microbatch, config.batch, tokens, objective.additive, platform, mesh.devices.size)
     train_step = jax.jit(
         make_train_step(objective, prepare, optimizer, config.seed, part),
         donate_argnums=0,

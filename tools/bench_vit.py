@@ -62,8 +62,8 @@ def main() -> int:
     for model in arguments.models:
         for batch in arguments.batches:
             for train in (False, True):
-                same = model, batch, train, arguments.seconds, arguments.threads, arguments.remat, arguments.microbatch
-                cases = [Case(side, *same) for side in sides]
+                settings = arguments.seconds, arguments.threads, arguments.remat, arguments.microbatch
+                cases = [Case(side, model, batch, train, *settings) for side in sides]
                 rounds = [[in_process(case) for case in cases] for _ in range(ROUNDS)]
                 best = [max(results, key=lambda one: one["images_per_second"]) for results in zip(*rounds, strict=True)]
                 for case, result in zip(cases, best, strict=True):
@@ -145,7 +145,7 @@ def pathfm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], floa
     batch = {"images": images, "patient": jnp.arange(case.batch)}
     params = jax.jit(tower.init)(jax.random.key(0), images[:1])["params"]
     optimizer = optax.adamw(1e-4)
-    part = part_size(case.microbatch, case.batch, 1, SquaredFeatures.additive, device.platform, 1)
+    part = part_size(case.microbatch, case.batch, spec.tokens(), SquaredFeatures.additive, device.platform, 1)
 
     def encode(params, batch):
         return tower.apply({"params": params}, batch["images"])

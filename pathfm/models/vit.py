@@ -104,12 +104,15 @@ class ViTSpec:
             )
         return height // self.patch, width // self.patch
 
+    def tokens(self, image_size: int | None = None) -> int:
+        """The tokens of one image, those before the patches included."""
+        rows, columns = self.grid(image_size or self.image_size, image_size or self.image_size)
+        return self.prefix + rows * columns
+
     def flops(self, image_size: int | None = None) -> int:
         """Floating-point operations of one image's forward pass: two for each multiply-add of its matrix products."""
-        size = image_size or self.image_size
-        rows, columns = self.grid(size, size)
-        tokens = rows * columns + self.prefix
-        embedding = rows * columns * self.patch**2 * 3 * self.width
+        tokens = self.tokens(image_size)
+        embedding = (tokens - self.prefix) * self.patch**2 * 3 * self.width
         attention = tokens * self.width * 4 * self.width + 2 * tokens**2 * self.width
         mlp = tokens * self.width * self.mlp_width * (2 if self.mlp == "gelu" else 3)
         return 2 * (embedding + self.depth * (attention + mlp))

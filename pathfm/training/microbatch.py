@@ -18,7 +18,7 @@ Batch = Mapping[str, jax.Array]
 # (params, batch) → features [batch, ...], each row from the patient of that row alone.
 Encode = Callable[[Any, Batch], jax.Array]
 
-CACHED_TILES = 4  # so many of 224 px, at width 384 or 768, a CPU keeps closest
+CACHED_TOKENS = 1000  # about so many in a part are fastest on a CPU, at widths of 128 to 768 (docs/performance.md)
 
 
 def value_and_gradients(
@@ -68,9 +68,11 @@ def count(batch: Batch) -> jax.Array:
     return jnp.sum(batch["patient"] >= 0).astype(jnp.float32)
 
 
-def part_size(wanted: int, batch: int, tiles: int, additive: bool, platform: str, devices: int) -> int:
-    """How many patients of a batch are encoded at a time: as many as `wanted`, or where that is 0, all of them, except on a CPU where parts
-    cost nothing (`additive`): there as few as hold `CACHED_TILES`. InputError where parts of that size do not make up the batch.
+def part_size(wanted: int, batch: int, tokens: int, additive: bool, platform: str, devices: int) -> int:
+    """How many patients, of so many `tokens` each, are encoded at a time: as many as `wanted`, or where that is 0, all of the batch.
+
+    On a CPU, where parts cost nothing (`additive`), 0 takes as many as hold `CACHED_TOKENS`. InputError where parts of the size that is
+    wanted do not make up the batch.
     """
     if wanted:
         if batch % wanted or wanted % devices:
@@ -79,4 +81,4 @@ def part_size(wanted: int, batch: int, tiles: int, additive: bool, platform: str
     if platform != "cpu" or not additive:
         return batch
     possible = [size for size in range(devices, batch + 1, devices) if batch % size == 0]
-    return max((size for size in possible if size * tiles <= CACHED_TILES), default=possible[0])
+    return max((size for size in possible if size * tokens <= CACHED_TOKENS), default=possible[0])

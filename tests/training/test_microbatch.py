@@ -131,15 +131,15 @@ def test_every_device_has_rows_in_every_part():
         (8, False, "gpu", 4, 8),
         (0, True, "gpu", 1, 64),
         (0, False, "cpu", 1, 64),
-        (0, True, "cpu", 1, 2),  # of two tiles each
+        (0, True, "cpu", 1, 2),
         (0, True, "cpu", 8, 8),
     ],
 )
 def test_how_many_patients_go_at_a_time(wanted, additive, platform, devices, size):
-    assert part_size(wanted, 64, 2, additive, platform, devices) == size
+    assert part_size(wanted, 64, 394, additive, platform, devices) == size
 
 
 @pytest.mark.parametrize(("wanted", "devices"), [(48, 1), (128, 1), (4, 8)])
 def test_parts_that_do_not_make_up_the_batch_are_refused(wanted, devices):
     with pytest.raises(InputError, match=f"microbatch={wanted} must divide"):
-        part_size(wanted, 64, 2, True, "cpu", devices)
+        part_size(wanted, 64, 394, True, "cpu", devices)
