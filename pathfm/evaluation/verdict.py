@@ -42,7 +42,8 @@ def _of_run(row: Row, table: Table) -> Iterable[str]:
         yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % interval: {'; '.join(parts)}."
         if gains := [gain for gain in _one_sided_gains(row, table) if gain in moved["up"]]:
             yield f"The held-out fit does not show the gain on {_listed(gains)}."
-    sign = {"up": "a gain", "down": "a loss", "": "not to be told from zero"}[direction(mean)]
+    gain = "a gain that the held-out fit does not show" if mean.flagged else "a gain"
+    sign = {"up": gain, "down": "a loss", "": "not to be told from zero"}[direction(mean)]
     interval = f"[{number(mean.low, True)}, {number(mean.high, True)}]"
     yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."
 

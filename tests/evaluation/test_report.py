@@ -153,9 +153,9 @@ def test_flags_tell_one_sided_gains_small_classes_edges_and_seen_patients(tmp_pa
     said = flags(make_table([base, one], FEW), evaluations)
     gain = "direct: a gain in the split’s fit only, which the held-out fit does not show, on cancer (+31.1), TP53 (+31.1), breast (+31.1)"
     assert said[1].startswith(gain) and "MHIST" not in said[1]  # a benchmark has one fit only
-    assert "The held-out fit does not show the gain on cancer (+31.1), TP53 (+31.1) and breast (+31.1)." in verdict(
-        make_table([base, one], FEW)
-    )
+    sentences = verdict(make_table([base, one], FEW))
+    assert "The held-out fit does not show the gain on cancer (+31.1), TP53 (+31.1) and breast (+31.1)." in sentences
+    assert sentences[-1].endswith("a gain that the held-out fit does not show.")
     assert "lung: n too small (8); fewer than 10 scored units in its rarest class." in said
     assert any(line.startswith("one, the split’s fit: a probe’s strength was chosen at the edge of its grid") for line in said)
     assert any("patients that the encoder was trained on" in line for line in said)
