@@ -171,6 +171,11 @@ def test_training_on_a_split_with_an_empty_role(copy, tmp_path):
     assert not (tmp_path / "run" / "weights").exists()
 
 
+def test_parts_that_do_not_make_up_the_batch(copy, tmp_path):
+    refused(train("views", copy.root, tmp_path / "run", "--config.microbatch=3"), "microbatch=3", "batch of 8 patients")
+    assert not (tmp_path / "run" / "weights").exists()
+
+
 @pytest.mark.slow
 def test_a_run_folder_of_another_config_is_left_as_it_was(cohort, tuned):
     before = (tuned / "config.json").read_bytes(), (tuned / "metrics.jsonl").read_bytes()

@@ -78,6 +78,17 @@ def test_a_shipped_config_trains_from_the_base_and_says_what_it_did(name, cohort
     assert list((tmp_path / name / "tensorboard").iterdir())
 
 
+def test_contrastive_learns_in_parts_what_it_learns_from_the_whole_batch(cohort, base, tmp_path):
+    losses = []
+    for microbatch in (16, 8):
+        workdir = tmp_path / str(microbatch)
+        run(shrunk("contrastive", cohort, init=str(base), batch=16, microbatch=microbatch), workdir)
+        lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+        losses.append([value for line in lines for name, value in line.items() if name in ("loss", "validation_loss")])
+    assert len(losses[0]) >= 4
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
 def test_imported_weights_are_tuned_and_go_back_in_their_own_naming(cohort, tmp_path):
     spec = known("demo").spec
     theirs = write_tensors(random_params(spec), spec, HF_VIT.rules(spec)) | {"pooler.dense.bias": np.ones(spec.width, np.float32)}
