@@ -14,7 +14,7 @@ class Objective(Protocol):
     what costs; `loss` sees all of them and needs no images. So the patients of a step may be encoded a few at a time.
     """
 
-    views: int  # how many differently augmented versions of each tile the loss takes
+    views: int  # how many differently augmented versions of each tile it encodes
     needs_expression: bool
     additive: bool  # the loss is a mean over patients of what each gives alone, without random numbers
     predict: Mapping[str, Callable[..., jax.Array]]  # name → function of (params, inputs)

@@ -19,7 +19,7 @@ class State(NamedTuple):
     optimizer: Any
 
 
-# From a uint8 batch and a key to the batch that the objective's loss takes.
+# From a uint8 batch and a key to the batch that the objective encodes.
 Prepare = Callable[[Batch, jax.Array, bool], Batch]
 
 
