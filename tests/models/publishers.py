@@ -1,6 +1,7 @@
 """Each model of the zoo as its publisher builds it with timm or transformers, at full width and two blocks, with random weights.
 
-With PATHFM_FULL_SIZE=1 in the environment it has all of its blocks and its published grid; the largest then take 20 GB of memory.
+With PATHFM_FULL_SIZE=1 in the environment it has all of its blocks and its published grid; the largest then take 23 GB of memory,
+each test in a process of its own.
 
 The arguments are those of the publishers' own instructions, written down here apart from pathfm's registry. DINOv2's hub code is not
 installed: its weights go through timm's own filter, and its resampling of position embeddings is written out below.
@@ -68,8 +69,11 @@ class Published:
     loaded: Any
 
     def features(self, images: np.ndarray, model: Any = None):
-        """The features of images [batch, height, width, 3], and the gradient of Σ features × directions by the images."""
-        return torch_features(partial(self.tokens, model or self.model), self.known.spec, images)
+        """The features of images [batch, height, width, 3], and the gradient of Σ features × directions by the images.
+
+        No gradient of the parameters is kept: the largest models have no memory for it.
+        """
+        return torch_features(partial(self.tokens, (model or self.model).requires_grad_(False)), self.known.spec, images)
 
     def tokens(self, model: Any, pixels):
         if self.known.name in HUGGING_FACE:
@@ -119,26 +123,27 @@ def _of_hub(model: Known, folder: Path) -> Published:
         theirs.load_state_dict(filtered(state, theirs))
         return theirs.eval()
 
-    state = _hub_state(drawn(timm.create_model(HUB[model.name], **arguments)), model.spec.width)
-    torch.save(state, folder / "model.pth")
+    torch.save(_hub_state(drawn(timm.create_model(HUB[model.name], **arguments)).state_dict(), model.spec.width), folder / "model.pth")
     return Published(model, folder / "model.pth", loaded(folder / "model.pth"), loaded)
 
 
-def _hub_state(theirs, width: int) -> dict:
+def _hub_state(state: dict, width: int) -> dict:
     """timm's random weights under the names of the hub's files: with a slot for the class token, a mask token, and SwiGLU's w12, w3."""
     import torch
 
-    state = {name: tensor.clone() for name, tensor in theirs.state_dict().items()}
+    state = dict(state)
     state["mask_token"] = torch.full((1, width), 0.25)
     if "reg_token" in state:
         state["register_tokens"] = state.pop("reg_token")
         state["pos_embed"] = torch.cat([0.1 * torch.randn(1, 1, width, generator=torch.Generator().manual_seed(3)), state["pos_embed"]], 1)
-    gated = theirs.blocks[0].mlp.fc1.out_features == 2 * theirs.blocks[0].mlp.fc2.in_features
+    gated = len(state["blocks.0.mlp.fc1.weight"]) == 2 * state["blocks.0.mlp.fc2.weight"].shape[1]
     return {name.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3") if gated else name: state[name] for name in state}
 
 
 def _resampled(theirs, patch: int, height: int, width: int):
-    """A copy of timm's model whose position embeddings are resampled as DINOv2's hub code does it (`interpolate_offset=0.1`)."""
+    """timm's model on the same parameters, but for position embeddings resampled as DINOv2's hub code does it
+    (`interpolate_offset=0.1`).
+    """
     import copy
 
     import torch
@@ -150,9 +155,9 @@ def _resampled(theirs, patch: int, height: int, width: int):
     grid = theirs.pos_embed[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
     scale = ((rows + 0.1) / side, (columns + 0.1) / side)
     grid = torch.nn.functional.interpolate(grid, scale_factor=scale, mode="bicubic").permute(0, 2, 3, 1).flatten(1, 2)
-    theirs = copy.deepcopy(theirs)
-    theirs.pos_embed = torch.nn.Parameter(torch.cat([theirs.pos_embed[:, :1], grid], 1))
-    theirs.patch_embed.grid_size = (rows, columns)
+    theirs = copy.copy(theirs)
+    theirs._parameters = dict(theirs._parameters)
+    theirs.pos_embed = torch.nn.Parameter(torch.cat([theirs.pos_embed[:, :1], grid], 1), requires_grad=False)
     theirs._pos_embed = lambda x: torch.cat([theirs.cls_token.expand(x.shape[0], -1, -1), x.flatten(1, 2)], 1) + theirs.pos_embed
     return theirs
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from pathfm.models.vit import ViT
+from pathfm.training.step import compiler_options
 from pathfm.weights.export import export_weights
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
-from tests.models.publishers import PUBLISHED, published
+from tests.models.publishers import FULL_SIZE, PUBLISHED, published
 from tests.parity import directions, import_timm
 
 pytestmark = [
@@ -24,12 +25,14 @@ pytestmark = [
 
 def ours(spec, params, images):
     """Our features, and the gradient of Σ features × directions by the images."""
+    remat = "blocks" if FULL_SIZE else "none"
 
     def scalar(images, params):
-        features = ViT(spec).apply({"params": params}, images)
+        features = ViT(spec, remat=remat).apply({"params": params}, images)
         return (features * directions(features.shape)).sum(), features
 
-    (_, features), gradient = jax.jit(jax.value_and_grad(scalar, has_aux=True))(images, params)
+    both = jax.jit(jax.value_and_grad(scalar, has_aux=True), compiler_options=compiler_options("cpu", remat))
+    (_, features), gradient = both(images, params)
     return np.asarray(features), np.asarray(gradient)
 
 
