@@ -8,6 +8,8 @@ import pytest
 
 from pathfm.models.vit import ViTSpec, from_names, parameter_shapes
 
+STUBS: list = []  # operators live as long as their library
+
 REASON = "the extra `parity` (torch, torchvision, timm, transformers) is not installed"
 
 VARIANTS = {
@@ -45,15 +47,19 @@ def import_timm():
     """The module timm; skips the test where it is not installed.
 
     timm imports torchvision, whose registry build is for CUDA and asks for operators that a CPU torch lacks: stubs stand in for them.
+    A torchvision that fits its torch brings its own.
     """
     torch = pytest.importorskip("torch", reason=REASON)
-    stubs = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
+    try:
+        importlib.import_module("torchvision")
+    except ImportError:
+        pytest.skip(REASON)
+    except RuntimeError:  # operator torchvision::nms does not exist
+        stubs = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
             stubs.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
-    timm = pytest.importorskip("timm", reason=REASON, exc_type=ImportError)
-    timm.stubs = stubs  # operators live as long as their library
-    return timm
+        STUBS.append(stubs)
+    return pytest.importorskip("timm", reason=REASON, exc_type=ImportError)
 
 
 def torch_loader():

@@ -29,6 +29,7 @@ MODELS = {"s16": (384, 12, 6), "b16": (768, 12, 12), "l16": (1024, 24, 16)}  # w
 SIZE = 224
 ROUNDS = 2
 WARM_UP = 2
+STUBS = []  # operators of torch live as long as their library
 
 
 @dataclass(frozen=True)
@@ -191,10 +192,12 @@ class SquaredFeatures:
 def timm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], float], str]:
     import torch
 
-    stubs = torch.library.Library("torchvision", "FRAGMENT")  # a CPU torch lacks operators that torchvision asks for when imported
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            stubs.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
+    try:
+        importlib.import_module("torchvision")  # timm's
+    except RuntimeError:  # its CUDA build asks for operators that a CPU torch lacks
+        STUBS.append(torch.library.Library("torchvision", "FRAGMENT"))
+        for name in ("nms", "qnms"):
+            STUBS[0].define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
     from timm.models.vision_transformer import VisionTransformer
 
     from pathfm.models.timm_names import timm_arguments
@@ -225,7 +228,6 @@ def timm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], float]
     def peak_mib() -> float:
         return torch.cuda.max_memory_allocated() / 2**20 if on_gpu else resident_mib()
 
-    step.stubs = stubs  # operators live as long as their library
     return step, peak_mib, torch.cuda.get_device_name() if on_gpu else "cpu"
 
 
