@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import CoroutineType
 from typing import Any
 
 from pathfm.errors import InputError
@@ -53,6 +57,26 @@ def refuse_full_disk(path: str | os.PathLike, needed: int) -> None:
     free = shutil.disk_usage(home).free
     if free < needed:
         raise InputError(f"cannot write {path}: {home} has {free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB are needed; free some space")
+
+
+@contextmanager
+def quiet_abandoned_reads() -> Iterator[None]:
+    """For a read by Orbax: when one of its files fails, the reads of the others end after their event loop is closed, and python and
+    asyncio print a page for each. Those pages stay out, also the ones that come later; the error itself is raised.
+    """
+    hook, log = sys.unraisablehook, logging.getLogger("asyncio")
+    level = log.level
+    sys.unraisablehook = partial(_unless_abandoned, hook)
+    log.setLevel(logging.CRITICAL)
+    yield
+    sys.unraisablehook = hook
+    log.setLevel(level)
+
+
+def _unless_abandoned(hook, unraisable) -> None:
+    late = isinstance(unraisable.exc_value, RuntimeError) and str(unraisable.exc_value) == "Event loop is closed"
+    if not (late or isinstance(unraisable.object, CoroutineType)):
+        hook(unraisable)
 
 
 def inside(folder: str | os.PathLike, name: str) -> Path:

@@ -8,7 +8,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from pathfm.errors import InputError
-from pathfm.files import refuse_full_disk
+from pathfm.files import quiet_abandoned_reads, refuse_full_disk
 
 FAILURES = (OSError, ValueError)  # a full disk is the one in Orbax's own code, the other in TensorStore's
 
@@ -64,10 +64,15 @@ class Checkpoints:
         """The state of a step, laid out on the devices as `shardings` says, whatever the layout it was saved from."""
         template = jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings)
         try:
-            return self._manager.restore(step, args=ocp.args.StandardRestore(template))
-        except (ValueError, KeyError) as error:
+            with quiet_abandoned_reads():
+                return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+        except Exception as error:
+            if type(error) is not Exception and not isinstance(error, (*FAILURES, KeyError)):  # Orbax's own, of an array, is a bare one
+                raise
+            folder, reason = Path(self._manager.directory) / str(step), str(error.__cause__ or error).partition("\n")[0]
             raise InputError(
-                f"the checkpoint of step {step} in {self._manager.directory} belongs to another model or objective; use another --workdir"
+                f"the checkpoint {folder} cannot be read ({reason}): it is damaged, or belongs to another model or objective; remove it to "
+                "go on from an earlier one, or use another --workdir"
             ) from error
 
     def finish(self) -> None:

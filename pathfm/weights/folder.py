@@ -18,7 +18,7 @@ from jax.experimental import multihost_utils
 
 from pathfm import __version__
 from pathfm.errors import InputError
-from pathfm.files import read_json, refuse_full_disk, write_json
+from pathfm.files import quiet_abandoned_reads, read_json, refuse_full_disk, write_json
 from pathfm.models.vit import ViTSpec
 from pathfm.weights.card import ABSENT, FORMAT, check_card, check_parameters, read_card, spec_of
 from pathfm.weights.hashing import weight_hash
@@ -138,7 +138,7 @@ def _read_params(path: Path, check) -> dict[str, Any]:
     if not path.is_dir():
         raise InputError(f"{path} is missing; the folder of weights is not whole, take a fresh copy")
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
+        with quiet_abandoned_reads(), ocp.StandardCheckpointer() as checkpointer:
             metadata = checkpointer.metadata(path.absolute()).item_metadata
             if metadata is None:
                 raise InputError(f"{path} holds no Orbax parameters; take a fresh copy")

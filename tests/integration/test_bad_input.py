@@ -192,6 +192,26 @@ def test_the_weights_of_an_unfinished_run_are_not_there_to_export(tuned, tmp_pat
     assert not list(tmp_path.glob("*x.*"))
 
 
+def cut_short(folder):
+    """The largest file of what Orbax wrote there loses its second half."""
+    largest = max((file for file in folder.rglob("d/*") if file.is_file()), key=lambda file: file.stat().st_size)
+    os.truncate(largest, largest.stat().st_size // 2)
+
+
+@pytest.mark.slow
+def test_weights_and_a_checkpoint_that_are_cut_short(cohort, tuned, tmp_path):
+    run_folder = tmp_path / "run"
+    shutil.copytree(tuned, run_folder)
+    cut_short(run_folder / "weights" / "params")
+    out = tmp_path / "out.safetensors"
+    refused(pathfm("export", "--checkpoint", run_folder, "--out", out), run_folder / "weights" / "params", "take a fresh copy")
+    assert not out.exists()
+    shutil.rmtree(run_folder / "weights")
+    cut_short(run_folder / "checkpoints" / "2")
+    refused(train("direct", cohort.root, run_folder), run_folder / "checkpoints" / "2", "byte range", "damaged", "an earlier one")
+    assert not (run_folder / "weights").exists()
+
+
 @pytest.mark.slow
 def test_expression_of_other_genes_than_the_checkpoint_has(copy, tuned, tmp_path):
     import anndata

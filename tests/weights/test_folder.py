@@ -167,7 +167,6 @@ def test_a_card_that_lacks_a_field_or_is_no_json_is_refused(folder):
         open_weights(folder)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the threads that Orbax leaves behind
 def test_damaged_or_missing_parameters_are_refused(folder):
     for file in (folder / "params").rglob("d/*"):
         if file.is_file():
