@@ -79,6 +79,11 @@ def _unless_abandoned(hook, unraisable) -> None:
         hook(unraisable)
 
 
+def reason(error: Exception) -> str:
+    """What the system said, without the paths that Orbax puts before it."""
+    return getattr(error, "strerror", None) or str(error).partition("\n")[0].rpartition(": ")[2]
+
+
 def inside(folder: str | os.PathLike, name: str) -> Path:
     """`folder/name`, resolved; InputError when the name leaves the folder (`..`, an absolute path, a link out of it)."""
     root = Path(folder).resolve()

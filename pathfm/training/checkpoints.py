@@ -8,14 +8,14 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from pathfm.errors import InputError
-from pathfm.files import quiet_abandoned_reads, refuse_full_disk
+from pathfm.files import quiet_abandoned_reads, reason, refuse_full_disk
 
 FAILURES = (OSError, ValueError)  # a full disk is the one in Orbax's own code, the other in TensorStore's
 
 
 def unwritten(what: str, error: Exception) -> str:
-    reason = str(error).partition("\n")[0]
-    return f"{what} could not be written: {reason}; free some space and start the run again"
+    first_line = str(error).partition("\n")[0]
+    return f"{what} could not be written: {first_line}; free some space and start the run again"
 
 
 class Checkpoints:
@@ -69,10 +69,10 @@ class Checkpoints:
         except Exception as error:
             if type(error) is not Exception and not isinstance(error, (*FAILURES, KeyError)):  # Orbax's own, of an array, is a bare one
                 raise
-            folder, reason = Path(self._manager.directory) / str(step), str(error.__cause__ or error).partition("\n")[0]
+            folder = Path(self._manager.directory) / str(step)
             raise InputError(
-                f"the checkpoint {folder} cannot be read ({reason}): it is damaged, or belongs to another model or objective; remove it to "
-                "go on from an earlier one, or use another --workdir"
+                f"the checkpoint {folder} cannot be read ({reason(error.__cause__ or error)}): it is damaged, or belongs to another model "
+                "or objective; remove it to go on from an earlier one, or use another --workdir"
             ) from error
 
     def finish(self) -> None:

@@ -18,7 +18,7 @@ from jax.experimental import multihost_utils
 
 from pathfm import __version__
 from pathfm.errors import InputError
-from pathfm.files import quiet_abandoned_reads, read_json, refuse_full_disk, write_json
+from pathfm.files import quiet_abandoned_reads, read_json, reason, refuse_full_disk, write_json
 from pathfm.models.vit import ViTSpec
 from pathfm.weights.card import ABSENT, FORMAT, check_card, check_parameters, read_card, spec_of
 from pathfm.weights.hashing import weight_hash
@@ -145,7 +145,7 @@ def _read_params(path: Path, check) -> dict[str, Any]:
             check(metadata.tree)
             return checkpointer.restore(path.absolute(), target=jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), metadata.tree))
     except (ValueError, OSError, KeyError) as error:
-        raise InputError(f"the parameters in {path} cannot be read ({_reason(error)}); take a fresh copy") from error
+        raise InputError(f"the parameters in {path} cannot be read ({reason(error)}); take a fresh copy") from error
 
 
 @contextmanager
@@ -169,7 +169,7 @@ def _replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(earlier, ignore_errors=True)
         _wait_for_all("folder in place")
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot write {path}: {_reason(error)}; free some space or choose another folder") from error
+        raise InputError(f"cannot write {path}: {reason(error)}; free some space or choose another folder") from error
     finally:
         if first:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -187,8 +187,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _reason(error: Exception) -> str:
-    """What the system said, without the paths that Orbax puts before it."""
-    return getattr(error, "strerror", None) or str(error).partition("\n")[0].rpartition(": ")[2]
