@@ -6,7 +6,7 @@ weights → cohort and split (leak check) → features, once → a probe per tas
 if __name__ == "__main__":  # help and mistakes in the config answer before jax is imported
     import sys
 
-    from pathfm.configuration import start
+    from pathfm.settings.command_line import start
 
     sys.exit(start("pathfm.evaluate", sys.argv[1:]))
 
@@ -21,18 +21,18 @@ from anndata.io import write_elem
 
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.hdf5 import whole_hdf5
+from pathfm.cohort.opened import read_expression
 from pathfm.cohort.panel import Panel, one_row_per_patient, read_log_tpm
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
-from pathfm.evaluation.config import EvaluateConfig
 from pathfm.evaluation.expression_probe import PredictedExpression, probe_expression
 from pathfm.evaluation.features import Extractor
 from pathfm.evaluation.probe import Who, probe_classification
 from pathfm.evaluation.tasks import BY_NAME, TASKS, Task
 from pathfm.files import digest, read_parquet, replacing, write_json, write_parquet
 from pathfm.input.benchmarks import READERS, Benchmark
-from pathfm.input.paired import read_expression
 from pathfm.progress import say
+from pathfm.settings.evaluation import EvaluateConfig
 from pathfm.weights.folder import Weights, open_weights
 
 
@@ -85,7 +85,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     about = {
         "folds": [fold],
         "split_hash": splits.hash,
-        "panel_choice": giver.card["panel_choice"],
+        "panel_choice": giver.card.paired.choice if giver.card.paired else None,
         "panel_hash": panel.hash if panel else None,
         "tiles_hash": digest(slides.sort_values("slide")[["slide", "records_sha256"]].to_numpy().tolist()),
         "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")},
@@ -98,7 +98,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
 
 def chosen_fold(config: EvaluateConfig, weights: Weights, splits: Splits) -> int:
     """The fold to score: the one asked for, else the one that the weights were trained on, else the first."""
-    trained = weights.card["fold"] if weights.card["split_hash"] == splits.hash else None
+    trained = weights.card.fold if weights.card.split_hash == splits.hash else None
     fold = config.fold if config.fold >= 0 else trained if trained is not None else splits.folds[0]
     if fold not in splits.folds:
         raise InputError(f"the split has no fold {fold}; its folds are {', '.join(map(str, splits.folds))}")
@@ -222,8 +222,8 @@ def keep(workdir, config, weights, panel, about, people, features, scores, predi
     write_json(
         {
             "format": 1,
-            "card": card,
-            "approach": "base" if card["base"] is None else card["objective"],
+            "card": card.to_dict(),
+            "approach": "base" if card.base is None else card.objective,
             "training_metrics": metrics.exists(),
             **about,
         },

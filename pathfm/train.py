@@ -7,43 +7,37 @@ loop (evaluate, save, next batch, update, log the step before) → weights.
 if __name__ == "__main__":  # help and mistakes in the config answer before jax is imported
     import sys
 
-    from pathfm.configuration import start
+    from pathfm.settings.command_line import start
 
     sys.exit(start("pathfm.train", sys.argv[1:]))
 
+import dataclasses
 import os
-from collections import defaultdict
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from pathfm.cohort.panel import choice_name
-from pathfm.configuration import to_json
 from pathfm.errors import InputError, StoppedEarly
-from pathfm.files import replacing
-from pathfm.input.augment import augmented, patient_keys
-from pathfm.input.bags import Bags, batches, name_bad_records, validation_batches
-from pathfm.input.paired import TrainingData, open_training_data
-from pathfm.input.schedule import Schedule, steps_of
-from pathfm.models import zoo
-from pathfm.models.images import normalised
-from pathfm.models.vit import ViTSpec
-from pathfm.objectives import make_objective
-from pathfm.objectives.image_tower import ImageTower
-from pathfm.objectives.objective import Objective
+from pathfm.folders.run import RunFolder
+from pathfm.input.bags import Bags, batches, name_bad_records
+from pathfm.input.schedule import Schedule
+from pathfm.input.training_data import Part, TrainingData, open_training_data
+from pathfm.objectives.bank import Bank
 from pathfm.progress import say
+from pathfm.settings.terms import modalities_of
+from pathfm.settings.training import TrainConfig
 from pathfm.training.checkpoints import Checkpoints
-from pathfm.training.config import TrainConfig
+from pathfm.training.durations import Durations
 from pathfm.training.health import warnings_of
 from pathfm.training.interruption import Interruption
-from pathfm.training.mesh import batch_sharding, local_slots, make_mesh, on_devices, state_shardings
+from pathfm.training.mesh import batch_sharding, local_slots, make_mesh, on_devices, replicated
 from pathfm.training.metrics import Clock, MetricWriter, show
-from pathfm.training.microbatch import part_size
-from pathfm.training.optimizer import make_optimizer
-from pathfm.training.step import State, compiler_options, initial_state, make_evaluate_step, make_train_step
+from pathfm.training.program import Facts, Program, image_tower, make_program
+from pathfm.training.state import State
+from pathfm.training.validation import Validation
+from pathfm.weights.card import Base, Card, SeenModality
 from pathfm.weights.folder import Weights, open_weights, save_weights
 
 
@@ -53,70 +47,47 @@ def run(config: TrainConfig, workdir: Path) -> None:
     A run that was stopped goes on where its newest checkpoint stands and ends with the same parameters, bit for bit.
     """
     join_processes()
-    keep_config(config, workdir)
+    folder, first = RunFolder(workdir), jax.process_index() == 0
+    folder.keep_config(config, write=first)
     mesh = make_mesh(config.mesh)
     slots = local_slots(mesh, config.batch)
     base = open_weights(config.init) if config.init else None
-    with_expression = config.objective.name != "views"
-    panel = config.panel if with_expression else None
-    data = open_training_data(config.cohort, config.fold, panel, config.pairing, config.seed, config.residual)
+    data = open_training_data(config.cohort, config.fold, config.recipe, modalities_of(config.objective))
     refuse_leaks(base, data, config)
-    tower = image_tower(config, base, data.train.tile)
+    folder.keep_facts(facts_of(base, data), write=first)
 
-    schedule = Schedule(len(data.train.patients), config.batch, config.seed)
-    steps = steps_of(config.train_for, schedule.steps_per_epoch, config.batch)
-    warmup, evaluate_every, log_every = (
-        steps_of(duration, schedule.steps_per_epoch, config.batch, steps)
-        for duration in (config.optimizer.warmup, config.evaluate_every, config.log_every)
-    )
+    train = data.train.index
+    schedule = Schedule(len(train.patients), config.batch, config.seed)
+    durations = Durations.of(config, schedule)
+    facts = Facts(train.tile, data.widths, len(train.patients))
+    program = make_program(config, image_tower(config, base, train.tile), facts, durations, mesh).compiled()
+    bank = make_bank(data.train, mesh) if program.objective.needs_bank else None
+    batched, steps = batch_sharding(mesh), durations.steps
 
-    genes = len(data.panel.genes) if data.panel else 0
-    lora = config.lora if config.lora.rank else None
-    encoder = ImageTower(tower.spec, config.pooling, compute_type(config), config.remat, data.train.tile, lora)
-    objective = make_objective(config.objective, encoder, genes)
-    prepare = preparation(objective, config, tower)
-    shapes = jax.eval_shape(objective.init, jax.random.key(config.seed))
-    rules = replace(config.optimizer, freeze=(*config.optimizer.freeze, "image/.*")) if lora else config.optimizer
-    optimizer = make_optimizer(rules, shapes, steps, warmup)
-    state_shapes = jax.eval_shape(lambda params: initial_state(params, optimizer), shapes)
-    shardings, batched = state_shardings(mesh, state_shapes), batch_sharding(mesh)
-    platform = mesh.devices.flat[0].platform
-    tokens = config.tiles * tower.spec.tokens(data.train.tile)
-    part = part_size(config.microbatch, config.batch, tokens, objective.additive, platform, mesh.devices.size)
-    train_step = jax.jit(
-        make_train_step(objective, prepare, optimizer, config.seed, part),
-        donate_argnums=0,
-        in_shardings=(shardings, batched),
-        out_shardings=(shardings, None),
-        compiler_options=compiler_options(platform, config.remat),
-    )
-    evaluate_step = jax.jit(make_evaluate_step(objective, prepare, config.seed, part), in_shardings=(shardings.params, batched))
-
-    checkpoints = Checkpoints(workdir / "checkpoints")
+    checkpoints = Checkpoints(folder.checkpoints)
     step = checkpoints.latest() or 0
+    state = program.start(config.seed, base)
     if step:
         say(f"going on from step {step} of {workdir}")
-        state = checkpoints.restore(step, state_shapes, shardings)
-    else:
-        state = started(objective, optimizer, base, config.seed, shardings)
+        state = program.restored(checkpoints, step, state.fixed)
     say(
-        f"{config.objective.name}: {len(data.train.patients)} training patients, {steps} steps of {config.batch} patients with "
+        f"{config.objective.name}: {len(train.patients)} training patients, {steps} steps of {config.batch} patients with "
         f"{config.tiles} tile(s) each, on {mesh.devices.size} {jax.devices()[0].platform} device(s)"
     )
 
-    stream = batches(
-        Bags(data.train, schedule, config.tiles, steps, slots, data.expression), len(slots), step, config.threads, config.workers
-    )
-    clock = Clock(config.batch, objective.flops(config.batch, config.tiles))
-    bad, bad_validation, unlogged = set(), set(), None
-    with checkpoints, Interruption() as interruption, MetricWriter(workdir, step, active=jax.process_index() == 0) as writer:
+    bags = Bags(train, data.train.vectors, data.train.site, schedule, config.tiles, steps, slots)
+    stream = batches(bags, len(slots), step, config.threads, config.workers)
+    validate = Validation(data.validation, config, slots)
+    clock = Clock(config.batch, program.objective.flops(config.batch, config.tiles))
+    bad, unlogged = set(), None
+    with checkpoints, Interruption() as interruption, MetricWriter(folder, step, active=first) as writer:
         while True:
             stop = interruption.requested(step)
-            if unlogged is not None and (stop or step == steps or step % evaluate_every == 0):
+            if unlogged is not None and (stop or step == steps or step % durations.evaluate_every == 0):
                 log(*unlogged, writer, steps)
                 unlogged = None
-            if step % evaluate_every == 0 or step == steps or stop:
-                validation = evaluated(evaluate_step, state.params, data, config, slots, batched, bad_validation)
+            if step % durations.evaluate_every == 0 or step == steps or stop:
+                validation = validate(program, state, bank, batched)
                 writer.write(step, validation)
                 show(step, steps, validation)
                 checkpoints.save(step, state, validation["validation_loss"])
@@ -126,32 +97,23 @@ def run(config: TrainConfig, workdir: Path) -> None:
             if step == steps:
                 break
             batch = clock.waiting(stream)
-            bad |= name_bad_records(batch.pop("bad"), data.train, bad, config.max_bad)
-            state, metrics = train_step(state, on_devices(batched, batch))
+            bad |= name_bad_records(batch.pop("bad"), train, bad, config.max_bad)
+            state, metrics = program.train_step(state, on_devices(batched, batch), bank)
             step += 1
             if unlogged is not None:
                 log(*unlogged, writer, steps)
-            unlogged = (step, metrics, clock.lap()) if step % log_every == 0 or step == steps else None
+            unlogged = (step, metrics, clock.lap()) if step % durations.log_every == 0 or step == steps else None
         checkpoints.finish()
         best = checkpoints.best() if config.select == "best" else None
         chosen = steps if best is None else best
-        params = state.params if chosen == steps else checkpoints.restore(chosen, state_shapes, shardings).params
+        state = state if chosen == steps else program.restored(checkpoints, chosen, state.fixed)
 
     if chosen == 0:
         say("warning: no step has less loss on validation patients than the start; the weights are those of step 0")
-    for warning in warnings_of(workdir / "metrics.jsonl", config):
+    for warning in warnings_of(folder.metrics(), program.objective):
         say(f"warning: {warning}")
-    keep_weights(workdir, plain(params, encoder), chosen, config, data, tower, base)
-    say(f"done: {workdir / 'weights'} holds the weights of step {chosen} of {steps}")
-
-
-@dataclass(frozen=True)
-class Tower:
-    """The image tower that is trained: its architecture and the normalisation of its input."""
-
-    spec: ViTSpec
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    keep_weights(folder, program, state, chosen, config, data, base)
+    say(f"done: {folder.weights} holds the weights of step {chosen} of {steps}")
 
 
 def join_processes() -> None:
@@ -159,32 +121,6 @@ def join_processes() -> None:
     several = int(os.environ.get("SLURM_NTASKS", "1")) > 1 or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
     if several or "JAX_COORDINATOR_ADDRESS" in os.environ:
         jax.distributed.initialize()
-
-
-def keep_config(config: TrainConfig, workdir: Path) -> None:
-    """Leaves the config in the run folder; a folder that holds another run's is refused."""
-    path, text = workdir / "config.json", to_json(config)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise InputError(f"{workdir} holds a run with another config (see {path}); use another --workdir, or the same settings to go on")
-    if jax.process_index() == 0 and not path.exists():
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-
-def image_tower(config: TrainConfig, base: Weights | None, tile: int) -> Tower:
-    """The tower of the weights to start from, or from scratch the one that `model` names in the zoo, made for the cohort's tiles."""
-    if base is not None:
-        normalisation = base.card["normalisation"]
-        return Tower(base.spec, tuple(normalisation["mean"]), tuple(normalisation["std"]))
-    if not config.model:
-        raise InputError("give --config.init=DIR (a run or imported weights), or --config.model=NAME to train from scratch")
-    known = zoo.known(config.model)
-    return Tower(replace(known.spec, image_size=tile), known.mean, known.std)
-
-
-def compute_type(config: TrainConfig) -> jnp.dtype:
-    on_cpu = jax.devices()[0].platform == "cpu"
-    return jnp.dtype(config.dtype if config.dtype != "auto" else "float32" if on_cpu else "bfloat16")
 
 
 def refuse_leaks(base: Weights | None, data: TrainingData, config: TrainConfig) -> None:
@@ -197,49 +133,17 @@ def refuse_leaks(base: Weights | None, data: TrainingData, config: TrainConfig) 
         )
 
 
-def preparation(objective: Objective, config: TrainConfig, tower: Tower):
-    """uint8 tiles → images [views, batch, tiles, height, width, 3]; augmented in training, and always where views are compared."""
-
-    def prepare(batch: dict[str, jax.Array], key: jax.Array, train: bool) -> dict[str, jax.Array]:
-        def view(number: int) -> jax.Array:
-            if not train and objective.views == 1:
-                return normalised(batch["tiles"], tower.mean, tower.std)
-            keys = patient_keys(jax.random.fold_in(key, number), batch["patient"])
-            return augmented(batch["tiles"], keys, config.augment, tower.mean, tower.std)
-
-        return {**batch, "images": jnp.stack([view(number) for number in range(objective.views)])}
-
-    return prepare
+def facts_of(base: Weights | None, data: TrainingData) -> dict[str, object]:
+    """What the run was begun on: with anything else it would not be the same run."""
+    panels = {name: panel.hash for name, panel in data.panels.items()}
+    return {"cohort": data.data_hash, "split": data.split_hash, "panels": panels, "base": base.card.weight_hash if base else None}
 
 
-def started(objective: Objective, optimizer, base: Weights | None, seed: int, shardings: State) -> State:
-    """The state of step 0: fresh heads, and the image tower of the base where there is one."""
-    fresh = jax.jit(lambda key: initial_state(objective.init(key), optimizer), out_shardings=shardings)(jax.random.key(seed))
-    if base is None:
-        return fresh
-    image = jax.device_put(base.params["image"], shardings.params["image"])
-    return fresh._replace(params={**fresh.params, "image": image})
-
-
-def plain(params: Any, encoder: ImageTower) -> Any:
-    """The parameters as a run leaves them: low-rank factors are merged into the image tower."""
-    if encoder.lora is None:
-        return params
-    return {name: leaves for name, leaves in params.items() if name != "lora"} | {"image": jax.jit(encoder.image)(params)}
-
-
-def evaluated(
-    evaluate_step, params: Any, data: TrainingData, config: TrainConfig, slots: range, sharding, bad: set[int]
-) -> dict[str, float]:
-    """Loss and metrics on the validation patients, weighted by the patients of each batch; `bad` collects records already named."""
-    sums, patients = defaultdict(float), 0
-    for batch in validation_batches(data.validation, slots, config.batch, config.tiles, config.seed, data.validation_expression):
-        bad |= name_bad_records(batch.pop("bad"), data.validation, bad, config.max_bad)
-        metrics, count = evaluate_step(params, on_devices(sharding, batch))
-        patients += int(count)
-        for name, value in metrics.items():
-            sums[f"validation_{name}"] += float(value) * int(count)
-    return {name: value / patients for name, value in sums.items()}
+def make_bank(part: Part, mesh: jax.sharding.Mesh) -> Bank:
+    """The vectors of all training patients, on every device."""
+    values, present = ({name: getattr(vectors, what) for name, vectors in part.vectors.items()} for what in ("values", "present"))
+    patients = np.arange(len(part.index.patients), dtype=np.int32)
+    return jax.device_put(Bank(values, present, patients, part.cancer, part.site), replicated(mesh))
 
 
 def log(step: int, metrics: dict[str, jax.Array], speed: dict[str, float], writer: MetricWriter, steps: int) -> None:
@@ -249,26 +153,33 @@ def log(step: int, metrics: dict[str, jax.Array], speed: dict[str, float], write
 
 
 def keep_weights(
-    workdir: Path, params: Any, step: int, config: TrainConfig, data: TrainingData, tower: Tower, base: Weights | None
+    folder: RunFolder, program: Program, state: State, step: int, config: TrainConfig, data: TrainingData, base: Weights | None
 ) -> None:
-    """Leaves the chosen parameters with their card, panel and training patients in `workdir/weights`."""
-    card = {
-        "name": workdir.name,
-        "objective": config.objective.name,
-        "architecture": tower.spec.to_dict(),
-        "normalisation": {"mean": list(tower.mean), "std": list(tower.std)},
-        "tile": data.train.tile,
-        "mpp": data.mpp,
-        "base": {"name": base.card["name"], "weight_hash": base.card["weight_hash"]} if base else None,
-        "split_hash": data.split_hash,
-        "fold": config.fold,
-        "pairing": config.pairing if data.panel else None,
-        "panel_hash": data.panel.hash if data.panel else None,
-        "genes": len(data.panel.genes) if data.panel else None,
-        "panel_choice": choice_name(config.panel) if data.panel else None,
-        "data_hash": data.data_hash,
-        "recipe_hash": config.recipe_hash,
-        "step": step,
-    }
-    seen = frozenset(data.train.patients) | (base.patients if base else frozenset())
-    save_weights(workdir / "weights", params, card, data.panel, seen, base.origin if base else None)
+    """Leaves the chosen parameters with their card, panels and training patients in the run's `weights`."""
+    seen = {name: config.modality(name) for name in data.panels}
+    card = Card(
+        name=folder.root.name,
+        objective=config.objective.name,
+        settings=dataclasses.asdict(config.objective),
+        architecture=program.tower.spec,
+        mean=program.tower.mean,
+        std=program.tower.std,
+        tile=data.train.index.tile,
+        mpp=data.mpp,
+        pooling=config.pooling,
+        modalities={
+            name: SeenModality(
+                choice=choice_name(seen[name].panel), features=len(panel.genes), panel_hash=panel.hash, residual=seen[name].residual
+            )
+            for name, panel in data.panels.items()
+        },
+        base=Base(name=base.card.name, weight_hash=base.card.weight_hash) if base else None,
+        split_hash=data.split_hash,
+        fold=config.fold,
+        pairing=config.pairing if data.panels else None,
+        data_hash=data.data_hash,
+        recipe_hash=config.recipe.hash,
+        step=step,
+    )
+    patients = frozenset(data.train.index.patients) | (base.patients if base else frozenset())
+    save_weights(folder.weights, program.plain(state), card, data.panels, patients, base.origin if base else None)

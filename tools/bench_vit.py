@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from pathfm.training.config import TrainConfig
+from pathfm.settings.training import TrainConfig
 
 MODELS = {"s16": (384, 12, 6), "b16": (768, 12, 12), "l16": (1024, 24, 16)}  # width, depth, heads
 SIZE = 224

@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pathfm.configuration import from_dict, load
-from pathfm.training.config import TrainConfig
+from pathfm.settings.command_line import load
+from pathfm.settings.schema import from_dict
+from pathfm.settings.training import TrainConfig
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PANEL = "hvg:500"

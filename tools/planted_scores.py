@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
+from pathfm.cohort.opened import read_expression
 from pathfm.cohort.panel import fit_panel, one_row_per_patient, read_log_tpm
 from pathfm.cohort.splits import read_splits
 from pathfm.evaluation.expression_probe import probe_expression
@@ -14,7 +15,6 @@ from pathfm.evaluation.features import Extractor
 from pathfm.evaluation.probe import Who
 from pathfm.evaluation.tasks import BY_NAME
 from pathfm.files import read_parquet
-from pathfm.input.paired import read_expression
 from pathfm.weights.folder import open_weights
 
 GENES = "genes"

@@ -73,7 +73,7 @@ def curves(logged: Iterable[tuple[str, dict]]) -> Iterator[str]:
     """The loss on validation patients by step, mean over seeds, over the loss of knowing nothing: ln(B), or the mean profile's."""
     rows = []
     for arm, line in logged:
-        value = line.get("validation_loss_over_mean_profile", line.get("validation_loss_over_ln_batch"))
+        value = line.get("validation_loss_share")
         if value is not None:
             rows.append({"arm": arm, "step": line["step"], "value": value})
     table = pd.DataFrame(rows).pivot_table(index="arm", columns="step", values="value")

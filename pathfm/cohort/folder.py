@@ -29,6 +29,10 @@ class CohortFolder:
     def expression(self) -> Path:
         return self.root / "expression.h5ad"
 
+    def matrix(self, name: str) -> Path:
+        """A matrix of vectors beside expression, one row a patient."""
+        return inside(self.root, f"{name}.h5ad")
+
     @property
     def expression_report(self) -> Path:
         return self.root / "expression.report.json"

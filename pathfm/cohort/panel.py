@@ -127,13 +127,16 @@ def fit_panel(
     `expression` holds log2(TPM+1) with one row per patient (`obs["patient"]`), in memory or backed. `choice` is
     "protein_coding": all protein-coding genes with TPM ≥ 1 in at least `min_share` of the training patients; "hvg:N": of these the
     N with the highest variance within `cancer` (class by patient), ties by id; "hallmark" or "gmt:FILE": all genes of the gene
-    sets; "list:FILE": symbols or Ensembl ids. Genes that are constant among the training patients are dropped. Raises InputError
-    for a choice that is not known, and when no gene or no training patient is left.
+    sets; "list:FILE": symbols or Ensembl ids; "all": every column. Genes that are constant among the training patients are dropped.
+    Raises InputError for a choice that is not known, and when no gene or no training patient is left.
     """
     rows = _rows_of(expression, training_patients)
     kind, _, argument = choice.partition(":")
     if kind in ("gmt", "list") and argument or choice == "hallmark":
         columns = find_genes(expression.var, named_genes(kind, argument), choice)
+        log_tpm = read_log_tpm(expression, rows, columns)
+    elif choice == "all":
+        columns = np.arange(len(expression.var))
         log_tpm = read_log_tpm(expression, rows, columns)
     elif choice == "protein_coding" or kind == "hvg" and argument.isdecimal() and int(argument) > 0:
         columns = np.flatnonzero(expression.var["type"] == PROTEIN_CODING)
@@ -144,7 +147,9 @@ def fit_panel(
             keep = _most_variable(log_tpm, keep, expression.var_names[columns], groups, int(argument))
         columns, log_tpm = columns[keep], log_tpm[:, keep]
     else:
-        raise InputError(f'there is no gene panel {choice!r}; choose "protein_coding", "hvg:N", "hallmark", "gmt:FILE" or "list:FILE"')
+        raise InputError(
+            f'there is no gene panel {choice!r}; choose "protein_coding", "hvg:N", "hallmark", "gmt:FILE", "list:FILE" or "all"'
+        )
 
     order = np.argsort(expression.var_names[columns].to_numpy(str))
     mean = _by_genes(log_tpm, lambda block: block.mean(axis=0, dtype=np.float64))[order].astype(np.float32)

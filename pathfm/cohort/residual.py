@@ -22,6 +22,8 @@ def residual_of(scaled: np.ndarray, sites: np.ndarray, cancers: np.ndarray, mean
     types. A hospital's is the mean, over those of its patients that are given, of what they have beyond their cancer type: with "site"
     alone the difference of two types stays. The only patient of a hospital, and one of unknown hospital, keeps what it has.
     """
+    if choice == "none":
+        return scaled
     beyond = scaled.copy()
     for cancer in means.keys() & set(cancers):
         beyond[cancers == cancer] -= means[cancer]

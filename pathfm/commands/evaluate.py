@@ -9,6 +9,6 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from pathfm.configuration import start
+    from pathfm.settings.command_line import start
 
     return start("pathfm.evaluate", arguments.rest)

@@ -29,14 +29,14 @@ def run(arguments) -> int:
         from pathfm.weights.stablehlo import export_stablehlo
 
         export_stablehlo(weights, arguments.out, arguments.with_ids, evaluation)
-        say(f"export: {weights.card['name']} ({weights.spec.features} features) as StableHLO → {arguments.out}")
+        say(f"export: {weights.card.name} ({weights.spec.features} features) as StableHLO → {arguments.out}")
         return DONE
     from pathfm.weights.export import export_weights
 
     result = export_weights(weights, arguments.out, arguments.to, arguments.with_ids, evaluation)
     for note in result.notes:
         say(f"export: {note}")
-    say(f"export: {weights.card['name']} ({weights.spec.features} features) for {result.naming.title} → {arguments.out}")
+    say(f"export: {weights.card.name} ({weights.spec.features} features) for {result.naming.title} → {arguments.out}")
     return DONE
 
 

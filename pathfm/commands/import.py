@@ -28,7 +28,7 @@ def run(arguments) -> int:
     if doubles:
         say("import: values of 64 bits are rounded to float32")
     card = import_checkpoint(checkpoint, arguments.out, model)
-    size = card["architecture"]["image_size"]
+    size = card.architecture.image_size
     say(
         f"import: {model.name} in the naming {checkpoint.naming.name}, position embeddings learned at {size} px → {arguments.out}; "
         f"licence: {model.licence}"

@@ -32,9 +32,8 @@ class Extractor:
     _features: Callable = field(init=False)
 
     def __post_init__(self):
-        normalisation = self.weights.card["normalisation"]
-        mean, std = tuple(normalisation["mean"]), tuple(normalisation["std"])
-        self._features = feature_function(self.weights.spec, self.weights.params["image"], mean, std)
+        card = self.weights.card
+        self._features = feature_function(self.weights.spec, self.weights.params["image"], card.mean, card.std)
 
     def patients(self, folder: CohortFolder, slides: pd.DataFrame) -> tuple[list[str], np.ndarray]:
         """Patients, sorted, and their features [patients, features]: the mean over a slide's tiles, then over the patient's slides.
@@ -62,7 +61,7 @@ class Extractor:
 
     def benchmark(self, benchmark: Benchmark) -> np.ndarray:
         """The features [images, features] of a benchmark's images, resized and cropped to the tower's tile."""
-        edge = self.weights.card["tile"]
+        edge = self.weights.card.tile
         path = self.cache / self._key([benchmark.task, benchmark.digest, edge]) / f"{benchmark.task}.npy"
         if path.exists():
             return np.load(path, allow_pickle=False)
@@ -74,7 +73,7 @@ class Extractor:
         return features
 
     def _key(self, parts: list) -> str:
-        card = self.weights.card
+        card = self.weights.card.to_dict()
         platform = jax.devices()[0].platform
         return digest([PREPROCESSING, card["weight_hash"], card["architecture"], card["normalisation"], platform, *parts])[:32]
 

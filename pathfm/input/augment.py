@@ -1,12 +1,11 @@
 """uint8 tiles → normalised float images, augmented on the device, inside the jitted step; each patient has its own random numbers."""
 
-from typing import Protocol
-
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
 from pathfm.models.images import standardised
+from pathfm.settings.training import AugmentConfig
 
 # Optical densities of haematoxylin, eosin and the residual as rows (Ruifrok and Johnston 2001).
 STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
@@ -15,23 +14,12 @@ STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
 DRAWS = {"turn": 2, "flip": 1, "stain": 6, "brightness": 2, "crop": 3, "blur": 1}
 
 
-class Strengths(Protocol):
-    """What `augmented` reads; `pathfm.training.config.AugmentConfig` documents the fields."""
-
-    flip: bool
-    turn: bool
-    stain: float
-    brightness: float
-    crop: float
-    blur: float
-
-
 def patient_keys(key: jax.Array, patients: jax.Array) -> jax.Array:
     """A key for each patient [batch], whatever its place in the batch."""
     return jax.vmap(lambda patient: jax.random.fold_in(key, patient))(patients.astype(jnp.uint32))
 
 
-def augmented(tiles: jax.Array, keys: jax.Array, strengths: Strengths, mean: tuple[float, ...], std: tuple[float, ...]) -> jax.Array:
+def augmented(tiles: jax.Array, keys: jax.Array, strengths: AugmentConfig, mean: tuple[float, ...], std: tuple[float, ...]) -> jax.Array:
     """uint8 [batch, tiles, edge, edge, 3] and one key per batch row, to augmented normalised float32 of the same shape."""
     uniform = jax.vmap(lambda key: jax.random.uniform(key, (tiles.shape[1], sum(DRAWS.values()))))(keys)
     x = tiles.astype(jnp.float32).reshape(-1, *tiles.shape[2:]) / 255.0

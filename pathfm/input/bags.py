@@ -1,9 +1,10 @@
-"""Tile records → bags: for each slot of each step one patient, its tiles and its expression. No jax here."""
+"""Tile records → bags: for each slot of each step one patient, its tiles and its vectors. No jax here."""
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grain
 import numpy as np
@@ -12,7 +13,8 @@ from absl import flags
 
 from pathfm.cohort.folder import CohortFolder
 from pathfm.errors import InputError
-from pathfm.input.schedule import Schedule, generator
+from pathfm.input.schedule import Order
+from pathfm.modalities.modality import Vectors
 from pathfm.progress import say
 from pathfm.slides.records import TileRecords, decode_tile
 
@@ -95,22 +97,32 @@ def _opened():
 
 
 class Bags:
-    """Example `step * local_batch + slot` of one host, for Grain: the bag of one patient."""
+    """Example `step * local_batch + slot` of one host, for Grain: the bag of one patient, with its vectors.
 
-    def __init__(self, index: TileIndex, schedule: Schedule, tiles: int, steps: int, slots: range, expression: np.ndarray | None):
-        self._index, self._schedule, self._tiles, self._steps = index, schedule, tiles, steps
-        self._slots, self._expression = slots, expression
+    A slot that the order leaves empty is padding: the last patient's bag under the number -1.
+    """
+
+    def __init__(
+        self, index: TileIndex, vectors: Mapping[str, Vectors], site: np.ndarray, order: Order, tiles: int, steps: int, slots: range
+    ):
+        self._index, self._vectors, self._site, self._order = index, vectors, site, order
+        self._tiles, self._steps, self._slots = tiles, steps, slots
         self._records = OpenRecords(index)
 
     def __len__(self) -> int:
         return self._steps * len(self._slots)
 
-    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+    def __getitem__(self, number: int) -> dict[str, Any]:
         step, slot = divmod(int(number), len(self._slots))
-        patient = self._schedule.patient(step, self._slots[slot])
-        bag = read_bag(self._index, self._records, patient, self._schedule.tiles(step, patient, self._index.count(patient)), self._tiles)
-        if self._expression is not None:
-            bag["expression"] = self._expression[patient]
+        wanted = self._order.patient(step, self._slots[slot])
+        patient = wanted if wanted is not None else len(self._index.patients) - 1
+        tiles = self._order.tiles(step, patient, self._index.count(patient))
+        bag = read_bag(self._index, self._records, patient, tiles, self._tiles)
+        if wanted is None:
+            bag["patient"] = np.int32(-1)
+        bag["site"] = self._site[patient]
+        bag["vectors"] = {name: vectors.values[patient] for name, vectors in self._vectors.items()}
+        bag["present"] = {name: vectors.present[patient] for name, vectors in self._vectors.items()}
         return bag
 
 
@@ -140,7 +152,7 @@ def read_bag(index: TileIndex, records: OpenRecords, patient: int, order: np.nda
     return {"tiles": images, "tile_mask": mask, "patient": np.int32(patient if filled else -1), "bad": bad}
 
 
-def batches(bags: Bags, local_batch: int, start: int, threads: int, workers: int) -> Iterator[dict[str, np.ndarray]]:
+def batches(bags: Bags, local_batch: int, start: int, threads: int, workers: int) -> Iterator[dict[str, Any]]:
     """The batches of this host from step `start` on; the stream does not depend on `threads` and `workers`."""
     dataset = grain.MapDataset.source(bags)[start * local_batch :]
     stream = dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * local_batch, threads)))
@@ -149,26 +161,6 @@ def batches(bags: Bags, local_batch: int, start: int, threads: int, workers: int
         flags.FLAGS.mark_as_parsed()  # Grain's workers ask absl for flags, which nobody else here parses
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
     return iter(stream.batch(local_batch, drop_remainder=True))
-
-
-def validation_batches(
-    index: TileIndex, slots: range, batch: int, tiles: int, seed: int, expression: np.ndarray | None
-) -> Iterator[dict[str, np.ndarray]]:
-    """All patients of an index once, with the same tiles every time; the last batch is filled up with padding (patient -1)."""
-    records = OpenRecords(index)
-    for first in range(0, len(index.patients), batch):
-        examples = []
-        for slot in slots:
-            patient = first + slot
-            real = patient < len(index.patients)
-            chosen = patient if real else len(index.patients) - 1
-            example = read_bag(index, records, chosen, generator(seed, 2, chosen).permutation(index.count(chosen)), tiles)
-            if not real:
-                example["patient"] = np.int32(-1)
-            if expression is not None:
-                example["expression"] = expression[chosen]
-            examples.append(example)
-        yield {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
 
 def name_bad_records(bad: np.ndarray, index: TileIndex, known: set[int], most: float) -> set[int]:

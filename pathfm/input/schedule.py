@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,34 @@ from pathfm.errors import InputError
 def generator(*key: int) -> np.random.Generator:
     """Random numbers that depend on the key alone."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+
+class Order(Protocol):
+    """Which patient a slot of a step holds, and in which order its tiles are preferred."""
+
+    def patient(self, step: int, slot: int) -> int | None: ...
+
+    def tiles(self, step: int, patient: int, tiles: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Once:
+    """The order of validation: every patient once, with the same tiles every time; the last batch is filled up with None."""
+
+    patients: int
+    batch: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return -(-self.patients // self.batch)
+
+    def patient(self, step: int, slot: int) -> int | None:
+        number = step * self.batch + slot
+        return number if number < self.patients else None
+
+    def tiles(self, step: int, patient: int, tiles: int) -> np.ndarray:
+        return generator(self.seed, 2, patient).permutation(tiles)
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,25 @@
-"""Objectives: ways to train the image tower, each a file; `make_objective` finds them by name."""
+"""Objectives: one image tower and the weighted terms that train it; `make_objective` builds the one that settings name."""
 
+from importlib import import_module
 from typing import Any
 
-from pathfm.objectives.contrastive import Contrastive
-from pathfm.objectives.direct import Direct
 from pathfm.objectives.image_tower import ImageTower
-from pathfm.objectives.objective import Objective
-from pathfm.objectives.views import Views
+from pathfm.objectives.objective import Objective, Widths
+from pathfm.settings.terms import TermSettings, terms_of
 
 
-def make_objective(config: Any, tower: ImageTower, genes: int) -> Objective:
-    """The objective that a config's `objective` block names; `pathfm.training.config.ObjectiveConfig` documents its fields."""
-    if config.name == "contrastive":
-        return Contrastive(
-            tower,
-            genes,
-            config.projection,
-            config.hidden,
-            config.dropout,
-            config.mask_genes,
-            config.temperature,
-            config.max_logit_scale,
-            config.noise,
-        )
-    if config.name == "direct":
-        return Direct(tower, genes, config.hidden, config.huber)
-    return Views(tower, config.projection, config.temperature, config.max_logit_scale)
+def make_objective(settings: TermSettings, tower: ImageTower, widths: Widths) -> Objective:
+    """The objective of a config's `objective` block; `pathfm.settings.terms` documents its fields."""
+    terms = terms_of(settings)
+    return Objective(
+        tower,
+        {name: _implementation(one.made_by)(one, widths) for name, one in terms.items()},
+        {name: one.weight for name, one in terms.items()},
+    )
+
+
+def _implementation(made_by: Any) -> Any:
+    if not isinstance(made_by, str):
+        return made_by
+    module, _, name = made_by.partition(":")
+    return getattr(import_module(module), name)

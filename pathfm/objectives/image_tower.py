@@ -10,21 +10,19 @@ from jax.typing import DTypeLike
 from pathfm.models.lora import init_lora, merged
 from pathfm.models.pooling import GatedAttentionPooling, masked_mean
 from pathfm.models.vit import Remat, ViT, ViTSpec
+from pathfm.settings.training import LoraConfig
 
 
 @dataclass(frozen=True)
 class ImageTower:
-    """The ViT under `image` of the parameters, with attention the pooling under `pooling`, with LoRA its factors under `lora`.
-
-    With LoRA the ViT itself gets no gradient.
-    """
+    """The ViT under `image` of the parameters, with attention the pooling under `pooling`, with LoRA its factors under `lora`."""
 
     spec: ViTSpec
     pooling: str = "mean"
     dtype: DTypeLike = jnp.float32
     remat: Remat = "none"
     edge: int | None = None  # of the tiles, in pixels; None: the size that the architecture names
-    lora: Any = None  # rank, alpha and modules of low-rank factors, as `pathfm.training.config.LoraConfig` documents them
+    lora: LoraConfig | None = None
 
     def init(self, rng: jax.Array) -> dict[str, Any]:
         size = self.spec.image_size
@@ -41,7 +39,7 @@ class ImageTower:
         """The parameters of the ViT that is run: LoRA's products are merged into them."""
         if not self.lora:
             return params["image"]
-        return merged(jax.lax.stop_gradient(params["image"]), params["lora"], self.lora.alpha)
+        return merged(params["image"], params["lora"], self.lora.alpha)
 
     def tiles(self, params: Any, images: jax.Array) -> jax.Array:
         """Features [batch, tiles, features] of normalised images [batch, tiles, height, width, 3]."""
@@ -50,7 +48,10 @@ class ImageTower:
 
     def bags(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """One feature [batch, features] a bag, over the tiles that `tile_mask` [batch, tiles] keeps."""
-        features = self.tiles(params, images)
+        return self.pooled(params, self.tiles(params, images), tile_mask)
+
+    def pooled(self, params: Any, features: jax.Array, tile_mask: jax.Array) -> jax.Array:
+        """One feature [batch, features] a bag, of its tiles' features [batch, tiles, features]."""
         if self.pooling == "attention":
             return GatedAttentionPooling().apply({"params": params["pooling"]}, features, tile_mask)
         return masked_mean(features, tile_mask)
@@ -62,8 +63,3 @@ class ImageTower:
     @property
     def _vit(self) -> ViT:
         return ViT(self.spec, self.dtype, self.remat)
-
-
-def normal(rng: jax.Array, rows: int, columns: int) -> jax.Array:
-    """The kernel of a linear head, with unit gain."""
-    return jax.random.normal(rng, (rows, columns), jnp.float32) * rows**-0.5

@@ -1,8 +1,14 @@
 """The losses, as pure functions of embeddings; float32 throughout, exact under any sharding of the batch."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from pathfm.settings import terms
+
+LEARNED_NOTHING = 0.98  # of the loss at which nothing has been learned
 LOWEST = -1e30  # stands for -inf where a row may hold nothing else
 
 
@@ -31,6 +37,28 @@ def info_nce(a: jax.Array, b: jax.Array, logit_scale: jax.Array, identity: jax.A
     diagonal = jnp.diagonal(logits)
     losses = 0.5 * (jax.nn.logsumexp(logits, axis=1) + jax.nn.logsumexp(logits, axis=0)) - diagonal
     return masked_mean(losses, valid)
+
+
+def logit_scale(params: Any, settings: terms.Contrastive | terms.Views) -> jax.Array:
+    """The learned factor on the cosines, one over the temperature, up to its bound."""
+    return jnp.minimum(jnp.exp(params["logit_scale"]), settings.max_logit_scale)
+
+
+def nothing_learned(validation: Mapping[str, float], max_logit_scale: float) -> list[str]:
+    """Sentences for the user where a contrastive loss shows on validation patients that nothing was learned."""
+    found = []
+    if validation.get("loss_share", 0.0) > LEARNED_NOTHING:
+        found.append(
+            "the loss on validation patients stayed at ln(batch): contrastive training has learned nothing that holds for other patients"
+        )
+    if validation.get("logit_scale", 0.0) >= max_logit_scale:
+        found.append(f"the logit scale reached its bound of {max_logit_scale:g}")
+    return found
+
+
+def normal(rng: jax.Array, rows: int, columns: int) -> jax.Array:
+    """The kernel of a linear head, with unit gain."""
+    return jax.random.normal(rng, (rows, columns), jnp.float32) * rows**-0.5
 
 
 def huber(prediction: jax.Array, truth: jax.Array, delta: float) -> jax.Array:

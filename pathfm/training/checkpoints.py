@@ -1,4 +1,4 @@
-"""Checkpoints of {state} under their step: the newest, to go on from, and the best on validation patients."""
+"""Checkpoints of what training changes under their step: the newest, to go on from, and the best on validation patients."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from pathfm.errors import InputError
 from pathfm.files import quiet_abandoned_reads, reason, refuse_full_disk
+from pathfm.training.state import State
 
 FAILURES = (OSError, ValueError)  # a full disk is the one in Orbax's own code, the other in TensorStore's
 
@@ -27,6 +28,7 @@ class Checkpoints:
         )
         self._manager = ocp.CheckpointManager(
             Path(folder).absolute(),
+            item_handlers=ocp.StandardCheckpointHandler(),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep,
                 best_fn=lambda metrics: metrics["validation_loss"],  # has Orbax keep the metrics beside the state
@@ -49,31 +51,48 @@ class Checkpoints:
         losses = {step: metrics["validation_loss"] for step in self._manager.all_steps() if (metrics := self._manager.metrics(step))}
         return min(losses, key=lambda step: (losses[step], step)) if losses else None
 
-    def save(self, step: int, state: Any, validation_loss: float | None) -> None:
-        """Starts saving; the state may be used and replaced at once. A step that is there already is left as it is."""
+    def save(self, step: int, state: State, validation_loss: float | None) -> None:
+        """Starts saving all but the fixed parameters; the state may be used and replaced at once. A step that is there already stays."""
         if step in self._manager.all_steps():
             return
-        refuse_full_disk(Path(self._manager.directory) / str(step), sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
+        changing = _changing(state)
+        refuse_full_disk(self._folder(step), sum(leaf.nbytes for leaf in jax.tree.leaves(changing)))
         metrics = None if validation_loss is None else {"validation_loss": validation_loss}
         try:
-            self._manager.save(step, args=ocp.args.StandardSave(state), metrics=metrics)
+            self._manager.save(step, args=ocp.args.StandardSave(changing), metrics=metrics)
         except FAILURES as error:
             raise InputError(unwritten(f"the checkpoint of step {step} of {self._manager.directory}", error)) from error
 
-    def restore(self, step: int, shapes: Any, shardings: Any) -> Any:
-        """The state of a step, laid out on the devices as `shardings` says, whatever the layout it was saved from."""
-        template = jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings)
+    def restore(self, step: int, shapes: State, shardings: State, fixed: Any) -> State:
+        """The state of a step with the fixed parameters given, laid out on the devices as `shardings` says, whatever layout it was saved
+        from.
+        """
+
+        def template(leaf: jax.ShapeDtypeStruct, sharding: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+        wanted = jax.tree.map(template, _changing(shapes), _changing(shardings))
         try:
             with quiet_abandoned_reads():
-                return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+                found = _as_now(self._manager.restore(step, args=ocp.args.StandardRestore(self._as_kept(step, wanted))))
         except Exception as error:
             if type(error) is not Exception and not isinstance(error, (*FAILURES, KeyError)):  # Orbax's own, of an array, is a bare one
                 raise
-            folder = Path(self._manager.directory) / str(step)
             raise InputError(
-                f"the checkpoint {folder} cannot be read ({reason(error.__cause__ or error)}): it is damaged, or belongs to another model "
-                "or objective; remove it to go on from an earlier one, or use another --workdir"
+                f"the checkpoint {self._folder(step)} cannot be read ({reason(error.__cause__ or error)}): it is damaged, or belongs to "
+                "another model or objective; remove it to go on from an earlier one, or use another --workdir"
             ) from error
+        return State(found["step"], found["params"], fixed, found["optimizer"])
+
+    def _folder(self, step: int) -> Path:
+        return Path(self._manager.directory) / str(step)
+
+    def _as_kept(self, step: int, wanted: dict[str, Any]) -> dict[str, Any]:
+        """The template in the shape in which the checkpoint was kept: earlier versions had the optimizer's state inside another."""
+        kept = self._manager.item_metadata(step)
+        if kept is None or "inner_states" not in kept["optimizer"]:
+            return wanted
+        return wanted | {"optimizer": {"inner_states": {"frozen": {"inner_state": None}, "trained": {"inner_state": wanted["optimizer"]}}}}
 
     def finish(self) -> None:
         """Waits until every save is whole; raises what went wrong in the background."""
@@ -81,3 +100,15 @@ class Checkpoints:
             self._manager.wait_until_finished()
         except FAILURES as error:
             raise InputError(unwritten(f"a checkpoint of {self._manager.directory}", error)) from error
+
+
+def _changing(state: State) -> dict[str, Any]:
+    """What is kept of a state: the fixed parameters are those of the start."""
+    return {"step": state.step, "params": state.params, "optimizer": state.optimizer}
+
+
+def _as_now(found: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `Checkpoints._as_kept`."""
+    if "inner_states" not in found["optimizer"]:
+        return found
+    return found | {"optimizer": found["optimizer"]["inner_states"]["trained"]["inner_state"]}

@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from pathfm.errors import InputError
-from pathfm.training.config import MeshConfig
+from pathfm.settings.training import MeshConfig
 
 SMALLEST_SHARDED = 2**16  # elements; a smaller parameter is copied to every device
 
@@ -28,6 +28,11 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
 def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:
     """Examples split over all devices."""
     return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+
+
+def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
+    """The whole on every device."""
+    return NamedSharding(mesh, PartitionSpec())
 
 
 def state_shardings(mesh: jax.sharding.Mesh, shapes: Any) -> Any:
@@ -53,6 +58,6 @@ def local_slots(mesh: jax.sharding.Mesh, batch: int) -> range:
     return range(jax.process_index() * per_process, (jax.process_index() + 1) * per_process)
 
 
-def on_devices(sharding: NamedSharding, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+def on_devices(sharding: NamedSharding, batch: Any) -> Any:
     """This process's slice of the batch becomes part of the global arrays."""
-    return {name: jax.make_array_from_process_local_data(sharding, array) for name, array in batch.items()}
+    return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), batch)

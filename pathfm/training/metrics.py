@@ -5,12 +5,13 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import jax
 from tensorboardX import SummaryWriter
 
 from pathfm.errors import InputError
+from pathfm.folders.metrics import metric_lines
+from pathfm.folders.run import RunFolder
 from pathfm.progress import say
 
 # Dense bfloat16 peaks in FLOP/s by `device_kind`, from the vendors' datasheets.
@@ -29,18 +30,18 @@ PEAK_FLOPS = {
 class MetricWriter:
     """Writes the metrics of a run; after a restore, lines of steps that will be run again are dropped first."""
 
-    def __init__(self, workdir: Path, start: int, active: bool):
+    def __init__(self, run: RunFolder, start: int, active: bool):
         self._active = active
         if not active:
             return
-        workdir.mkdir(parents=True, exist_ok=True)
-        path = workdir / "metrics.jsonl"
-        kept = [line for line in _lines(path) if _stays(json.loads(line), start)] if start else []
+        run.root.mkdir(parents=True, exist_ok=True)
+        path = run.metrics_file
+        kept = [line for line in metric_lines(path) if _stays(json.loads(line), start)] if start else []
         temporary = path.with_name(".metrics.jsonl.partial")
         temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         os.replace(temporary, path)
         self._file = path.open("a", encoding="utf-8")
-        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=start + 1 if start else None)
+        self._events = SummaryWriter(str(run.tensorboard), purge_step=start + 1 if start else None)
 
     def __enter__(self) -> "MetricWriter":
         return self
@@ -67,14 +68,6 @@ class MetricWriter:
 def _stays(line: dict, start: int) -> bool:
     """Whether a line is kept when a run goes on from `start`, which begins with validating that step again."""
     return line["step"] < start or (line["step"] == start and "validation_loss" not in line)
-
-
-def _lines(path: Path) -> list[str]:
-    """The whole lines of the file; a last line that a kill cut short is left out."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
 
 
 class Clock:

@@ -5,47 +5,53 @@ add up. Where it compares patients with each other, all are encoded first, of wh
 encoded again for its gradient (GradCache, Gao et al. 2021, https://arxiv.org/abs/2101.06983), which costs a second forward pass.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from pathfm.errors import InputError
-from pathfm.objectives.objective import Objective
+from pathfm.objectives.bank import Bank
+from pathfm.objectives.objective import Batch, Features, Metrics, Objective
+from pathfm.training.rules import combined
 
-Batch = Mapping[str, jax.Array]
 # (params, batch) → features [batch, ...], each row from the patient of that row alone.
-Encode = Callable[[Any, Batch], jax.Array]
+Encode = Callable[[Any, Batch], Features]
 
 CACHED_TOKENS = 1000  # about so many in a part are fastest on a CPU, at widths of 128 to 768 (docs/performance.md)
 
 
 def value_and_gradients(
-    objective: Objective, encode: Encode, params: Any, batch: Batch, rng: jax.Array, size: int
-) -> tuple[tuple[jax.Array, dict[str, jax.Array]], Any]:
-    """((loss, metrics), gradients) of `objective` over `batch`, `size` patients encoded at a time."""
+    objective: Objective, encode: Encode, params: Any, fixed: Any, batch: Batch, bank: Bank | None, rng: jax.Array, size: int
+) -> tuple[tuple[jax.Array, Metrics], Any]:
+    """((loss, metrics), gradients by `params`) of `objective` over `batch`, `size` patients encoded at a time.
 
-    def loss(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
-        return objective.loss(params, encoded_in_parts(encode, params, batch, size), batch, rng, train=True)
+    `fixed` are the parameters that are not differentiated.
+    """
+
+    def loss(params: Any) -> tuple[jax.Array, Metrics]:
+        every = combined(params, fixed)
+        return objective.loss(every, encoded_in_parts(encode, every, batch, size), batch, bank, rng, train=True)
 
     if size == len(batch["patient"]) or not objective.additive:
         return jax.value_and_grad(loss, has_aux=True)(params)
-    patients = jnp.maximum(count(batch), 1.0)
+    counts = objective.counts(batch)
 
-    def add(total: Any, part: Batch) -> tuple[Any, jax.Array]:
-        def share(params: Any) -> tuple[jax.Array, jax.Array]:
-            encoded = encode(params, part)
-            return objective.loss(params, encoded, part, rng, train=True)[0] * count(part) / patients, encoded
+    def add(total: Any, part: Batch) -> tuple[Any, Features]:
+        def share(params: Any) -> tuple[jax.Array, Features]:
+            every = combined(params, fixed)
+            encoded = encode(every, part)
+            return objective.loss(every, encoded, part, bank, rng, train=True, of=counts)[0], encoded
 
         gradients, encoded = jax.grad(share, has_aux=True)(params)
         return jax.tree.map(jnp.add, total, gradients), encoded
 
     gradients, encoded = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), split(batch, size))
-    return objective.loss(params, joined(encoded), batch, rng, train=True), gradients
+    return objective.loss(combined(params, fixed), joined(encoded), batch, bank, rng, train=True), gradients
 
 
-def encoded_in_parts(encode: Encode, params: Any, batch: Batch, size: int) -> jax.Array:
+def encoded_in_parts(encode: Encode, params: Any, batch: Batch, size: int) -> Features:
     """Features [batch, ...]; of parts nothing but these is kept for the gradient."""
     if size == len(batch["patient"]):
         return encode(params, batch)
@@ -58,14 +64,9 @@ def split(batch: Batch, size: int) -> Batch:
     return jax.tree.map(lambda rows: rows.reshape(size, -1, *rows.shape[1:]).swapaxes(0, 1), batch)
 
 
-def joined(parts: jax.Array) -> jax.Array:
-    """The inverse of `split` for one array."""
-    return parts.swapaxes(0, 1).reshape(-1, *parts.shape[2:])
-
-
-def count(batch: Batch) -> jax.Array:
-    """Patients that are not padding."""
-    return jnp.sum(batch["patient"] >= 0).astype(jnp.float32)
+def joined(parts: Features) -> Features:
+    """The inverse of `split`."""
+    return jax.tree.map(lambda rows: rows.swapaxes(0, 1).reshape(-1, *rows.shape[2:]), parts)
 
 
 def part_size(wanted: int, batch: int, tokens: int, additive: bool, platform: str, devices: int) -> int:

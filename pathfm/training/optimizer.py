@@ -1,4 +1,4 @@
-"""AdamW by rules over parameter names; a frozen parameter holds no optimizer state."""
+"""AdamW by rules over parameter names; a frozen parameter has no part in it."""
 
 import re
 from typing import Any
@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from pathfm.training.config import OptimizerConfig
-from pathfm.training.rules import matched, names, parsed
+from pathfm.errors import InputError
+from pathfm.settings.training import OptimizerConfig
+from pathfm.training.rules import divided, matched, names, parsed
 
 UNRULED = -1.0
 NOT_DECAYED = re.compile(r".*(bias|scale|class_token|registers|position)")
@@ -16,19 +17,25 @@ BLOCK = re.compile(r"image/blocks_(\d+)/.*")
 BEFORE_BLOCKS = re.compile(r"image/(patch_embedding/.*|class_token|registers|position)")
 
 
-def make_optimizer(config: OptimizerConfig, params: Any, steps: int, warmup: int) -> optax.GradientTransformation:
-    """Clipped AdamW with linear warm-up and cosine decay to zero, for the parameters whose names and shapes are given."""
-    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(steps, warmup + 1))
+def trained(config: OptimizerConfig, params: Any, tower: bool = True) -> Any:
+    """For each parameter of the names and shapes given whether it is trained: frozen by no rule and, without `tower`, not of the ViT."""
     frozen = matched(params, [(pattern, True) for pattern in config.freeze], False)
-    trained = optax.chain(
+    chosen = jax.tree.map(lambda is_frozen, name: not is_frozen and (tower or not name.startswith("image/")), frozen, names(params))
+    if not any(jax.tree.leaves(chosen)):
+        raise InputError(f"the rules {', '.join(config.freeze)} freeze every parameter; nothing is left to train")
+    return chosen
+
+
+def make_optimizer(config: OptimizerConfig, params: Any, chosen: Any, steps: int, warmup: int) -> optax.GradientTransformation:
+    """Clipped AdamW with linear warm-up and cosine decay to zero, for the `chosen` of the parameters given (names and shapes of all)."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(steps, warmup + 1))
+    return optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.scale_by_adam(b2=config.b2),
         optax.add_decayed_weights(config.weight_decay, mask=is_decayed),
         optax.scale_by_learning_rate(schedule),
-        _multiplied(learning_rate_factors(config, params)),
+        _multiplied(divided(learning_rate_factors(config, params), chosen)[0]),
     )
-    labels = jax.tree.map(lambda is_frozen: "frozen" if is_frozen else "trained", frozen)
-    return optax.multi_transform({"trained": trained, "frozen": optax.set_to_zero()}, labels)
 
 
 def is_decayed(params: Any) -> Any:
@@ -54,14 +61,10 @@ def learning_rate_factors(config: OptimizerConfig, params: Any) -> Any:
 
 
 def _multiplied(factors: Any) -> optax.GradientTransformation:
-    """Each update times its constant factor; the masked leaves of frozen parameters pass by."""
-
-    def is_masked(leaf: Any) -> bool:
-        return isinstance(leaf, optax.MaskedNode)
+    """Each update times its constant factor."""
 
     def update(updates, state, params=None):
         del params
-        scaled = jax.tree.map(lambda u, f: u if is_masked(u) else u * jnp.asarray(f, u.dtype), updates, factors, is_leaf=is_masked)
-        return scaled, state
+        return jax.tree.map(lambda u, f: u * jnp.asarray(f, u.dtype), updates, factors), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from pathfm.errors import InputError
+from pathfm.models.vit import by_name, from_names
 
 
 def names(tree: Any) -> Any:
@@ -32,6 +33,19 @@ def matched(tree: Any, rules: Sequence[tuple[str, Any]], otherwise: Any) -> Any:
         if not any(expression.fullmatch(name) for name in all_names):
             raise InputError(f"the rule {expression.pattern!r} matches no parameter; the first names are {', '.join(all_names[:5])}")
     return jax.tree.map(lambda name: next((value for expression, value in compiled if expression.fullmatch(name)), otherwise), names(tree))
+
+
+def divided(tree: Any, chosen: Any) -> tuple[Any, Any]:
+    """(leaves of a nested dict where `chosen` holds, the others), each a nested dict without what is empty."""
+    flags, leaves = by_name(chosen), by_name(tree)
+    parts = ({name: leaf for name, leaf in leaves.items() if flags[name] == wanted} for wanted in (True, False))
+    yes, no = (from_names(part) for part in parts)
+    return yes, no
+
+
+def combined(one: Any, other: Any) -> Any:
+    """The nested dict that `divided` took apart."""
+    return from_names(by_name(one) | by_name(other)) if other else one
 
 
 def parsed(texts: Sequence[str]) -> list[tuple[str, float]]:

@@ -46,15 +46,14 @@ def export_weights(weights: Weights, out: str | Path, target: str, with_ids: boo
 def exported_card(weights: Weights, with_ids: bool = False) -> dict[str, Any]:
     """The folder's card with the genes (id, symbol) of its panel and, on request, the patients."""
     panel = weights.panel
-    card = dict(weights.card)
+    card = weights.card.to_dict()
     card["panel"] = [list(gene) for gene in zip(panel.genes, panel.symbols, strict=True)] if panel is not None else None
     return card | ({"patients": sorted(weights.patients)} if with_ids else {})
 
 
 def configs(result: Exported, weights: Weights) -> dict[str, dict[str, Any]]:
     """The config files by which a library loads the folder with no other code, by name; none where JSON cannot say the class."""
-    mean, std = (weights.card["normalisation"][name] for name in ("mean", "std"))
-    tile = weights.card["tile"]
+    mean, std, tile = list(weights.card.mean), list(weights.card.std), weights.card.tile
     if result.naming.library == "transformers":
         images = {
             "image_processor_type": "BitImageProcessor",

@@ -9,6 +9,7 @@ from pathfm.models.checkpoint_names import chunked
 from pathfm.models.naming import write_tensors
 from pathfm.models.namings import NAMINGS, TIMM, Naming, hugging_face, recast
 from pathfm.models.vit import ViTSpec, by_name, from_names
+from pathfm.weights.card import IMPORTED
 from pathfm.weights.folder import Weights
 from pathfm.weights.origin import Origin
 
@@ -43,7 +44,7 @@ def exported(weights: Weights, target: str) -> Exported:
     params, spec = (params, weights.spec) if returning else recast(params, weights.spec, naming)
     tensors = write_tensors(params, spec, naming.rules(spec))
     if returning:
-        types = origin.types if weights.card["objective"] == "imported" else {}
+        types = origin.types if weights.card.objective == IMPORTED else {}
         tensors = {chunked(name, origin.chunk): _cast(tensor, types.get(name, "float32")) for name, tensor in tensors.items()}
         tensors |= origin.beside
     elif naming.mask_token:

@@ -7,25 +7,25 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from pathfm import __version__
+from pathfm.cohort.panel import Panel
 from pathfm.errors import InputError
 from pathfm.files import quiet_abandoned_reads, read_json, reason, refuse_full_disk, write_json
 from pathfm.models.vit import ViTSpec
-from pathfm.weights.card import ABSENT, FORMAT, check_card, check_parameters, read_card, spec_of
+from pathfm.settings.terms import EXPRESSION
+from pathfm.weights.card import Card, check_parameters, read_card
 from pathfm.weights.hashing import weight_hash
 from pathfm.weights.origin import Origin
 
-if TYPE_CHECKING:
-    from pathfm.cohort.panel import Panel
+PANEL = "panel.parquet"  # of the paired matrix; that of another modality has its name before it
 
 
 @dataclass(frozen=True)
@@ -36,46 +36,55 @@ class Weights:
     """
 
     path: Path
-    card: dict[str, Any]
+    card: Card
     params: dict[str, Any]
-    panel: "Panel | None" = None
+    panels: Mapping[str, Panel] = field(default_factory=dict)
     patients: frozenset[str] = frozenset()
     origin: Origin | None = None
 
     @property
     def spec(self) -> ViTSpec:
-        return spec_of(self.card, self.path / "card.json")
+        return self.card.architecture
+
+    @property
+    def panel(self) -> Panel | None:
+        """The genes of the paired matrix that training saw, and their scale."""
+        return self.panels.get(EXPRESSION)
 
 
 def save_weights(
     path: str | Path,
     params: Any,
-    card: Mapping[str, Any],
-    panel: "Panel | None" = None,
+    card: Card,
+    panels: Mapping[str, Panel] | None = None,
     patients: Iterable[str] = (),
     origin: Origin | None = None,
-) -> dict[str, Any]:
-    """Writes a folder of weights, whole or not at all, in the place of an earlier one; returns its card.
+) -> Card:
+    """Writes a folder of weights, whole or not at all, in the place of an earlier one; returns its card, with its weight hash.
 
-    `params` may be numpy or (sharded) jax arrays; with several processes all of them must call, on one file system. The card's
-    format, version and weight hash are filled in here, and fields it lacks say that nothing is known.
-    Raises InputError when the card is wrong, the parameters do not fit it, or the disk refuses.
+    `params` may be numpy or (sharded) jax arrays; with several processes all of them must call, on one file system.
+    Raises InputError when the parameters do not fit the card, or the disk refuses.
     """
-    path = Path(path).absolute()
-    card = ABSENT | dict(card) | {"format": FORMAT, "pathfm": __version__, "weight_hash": weight_hash(params["image"])}
-    check_card(card, path / "card.json")
-    check_parameters(params["image"], spec_of(card, path / "card.json"), path)
+    path, panels = Path(path).absolute(), panels or {}
+    if {name: panel.hash for name, panel in panels.items()} != {name: seen.panel_hash for name, seen in card.modalities.items()}:
+        raise ValueError(f"the card of {path} names other panels than those given")
+    card = replace(card, weight_hash=weight_hash(params["image"]))
+    check_parameters(params["image"], card.architecture, path)
     refuse_full_disk(path, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)))
     with _replacing_folder(path) as folder:
         _write_params(folder / "params", params)
         if jax.process_index() == 0:
             write_json(sorted(set(patients)), folder / "patients.json")
-            if panel is not None:
-                panel.write(folder / "panel.parquet")
+            for name, panel in panels.items():
+                panel.write(folder / panel_file(name))
             if origin is not None:
                 origin.write(folder)
-            write_json(card, folder / "card.json")
+            write_json(card.to_dict(), folder / "card.json")
     return card
+
+
+def panel_file(modality: str) -> str:
+    return PANEL if modality == EXPRESSION else f"{modality}.{PANEL}"
 
 
 def open_weights(path: str | Path) -> Weights:
@@ -85,22 +94,18 @@ def open_weights(path: str | Path) -> Weights:
     """
     folder = weights_folder(path)
     card = read_card(folder / "card.json")
-    params = _read_params(
-        folder / "params", lambda shapes: check_parameters(shapes.get("image"), spec_of(card, folder / "card.json"), folder)
-    )
-    if weight_hash(params["image"]) != card["weight_hash"]:
+    params = _read_params(folder / "params", lambda shapes: check_parameters(shapes.get("image"), card.architecture, folder))
+    if weight_hash(params["image"]) != card.weight_hash:
         raise InputError(
             f"the parameters in {folder} are not those that its card was written for; the folder was changed or damaged, take a fresh copy"
         )
-    panel = None
-    if (folder / "panel.parquet").exists():
-        from pathfm.cohort.panel import Panel
-
-        panel = Panel.read(folder / "panel.parquet")
+    if "pooling" in params:  # cards of format 1 did not say so
+        card = replace(card, pooling="attention")
+    panels = {name: Panel.read(folder / panel_file(name)) for name in card.modalities}
     patients = read_json(folder / "patients.json")
     if not isinstance(patients, list) or not all(isinstance(patient, str) for patient in patients):
         raise InputError(f"{folder / 'patients.json'} is not a list of patients")
-    return Weights(folder, card, params, panel, frozenset(patients), Origin.read(folder))
+    return Weights(folder, card, params, panels, frozenset(patients), Origin.read(folder))
 
 
 def weights_folder(path: str | Path) -> Path:

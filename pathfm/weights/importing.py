@@ -13,6 +13,7 @@ from pathfm.models.checkpoint_names import Contents, contents
 from pathfm.models.naming import read_tensors
 from pathfm.models.namings import NAMINGS, Naming, facts, facts_of, fitted, naming_of
 from pathfm.models.zoo import ZOO, Known
+from pathfm.weights.card import IMPORTED, Card
 from pathfm.weights.folder import save_weights
 from pathfm.weights.origin import Origin
 from pathfm.weights.tensor_files import open_tensors
@@ -85,7 +86,7 @@ def recognised(checkpoint: Checkpoint) -> Known:
     return choice[0]
 
 
-def import_checkpoint(checkpoint: Checkpoint, out: str | Path, known: Known) -> dict[str, Any]:
+def import_checkpoint(checkpoint: Checkpoint, out: str | Path, known: Known) -> Card:
     """Writes the checkpoint as weights of the model `known` to the folder `out`, in float32; returns its card.
 
     Raises InputError when the tensors are not those of the architecture (each missing, unused or misshapen one named), or not finite.
@@ -111,14 +112,7 @@ def import_checkpoint(checkpoint: Checkpoint, out: str | Path, known: Known) -> 
         {name: kind for name, kind in types.items() if kind in EXACT and kind != "float32"},
         beside,
     )
-    card = {
-        "name": known.name,
-        "objective": "imported",
-        "architecture": spec.to_dict(),
-        "normalisation": {"mean": list(known.mean), "std": list(known.std)},
-        "tile": known.tile,
-        "mpp": known.mpp,
-    }
+    card = Card(name=known.name, objective=IMPORTED, architecture=spec, mean=known.mean, std=known.std, tile=known.tile, mpp=known.mpp)
     return save_weights(out, {"image": image}, card, origin=origin)
 
 

@@ -5,18 +5,13 @@ import json
 from pathfm.models.namings import TIMM
 from pathfm.models.timm_names import EPSILON, timm_entry
 from pathfm.models.zoo import OWN, ZOO
+from pathfm.settings.terms import TermSettings
+from pathfm.weights.card import IMPORTED
 from pathfm.weights.exported import Exported
 from pathfm.weights.folder import Weights
 
 IDENTIFIERS = {"Apache-2.0": "apache-2.0", "MIT": "mit", "CC-BY-NC-ND-4.0": "cc-by-nc-nd-4.0"}
 """Licences that hubs know by an identifier."""
-
-OBJECTIVES = {
-    "imported": "imported and not trained further",
-    "views": "trained without labels, by telling two views of a tile from other tiles",
-    "direct": "tuned to predict the bulk gene expression of a tile's patient",
-    "contrastive": "tuned to tell which bulk gene expression belongs to a tile's patient",
-}
 
 
 def model_card(weights: Weights, result: Exported, file: str, evaluation: str = "") -> str:
@@ -47,9 +42,9 @@ def about(weights: Weights) -> str:
     """What the weights are, what they were started from, and on what terms that was had."""
     card, spec = weights.card, weights.spec
     lines = [
-        f"# {_plain(card['name'])}",
+        f"# {_plain(card.name)}",
         f"A vision transformer for H&E tiles: {spec.depth} blocks of width {spec.width}, patch {spec.patch}, {spec.registers or 'no'} "
-        f"registers, {spec.features} features; {OBJECTIVES[card['objective']]}.",
+        f"registers, {spec.features} features; {_trained(card.objective)}.",
     ]
     model = ZOO.get(weights.origin.model) if weights.origin else None
     if model is not None and model.licence != OWN:
@@ -114,32 +109,38 @@ def _timm_code(result: Exported, file: str) -> str:
 
 def _images(weights: Weights, result: Exported) -> str:
     card = weights.card
-    mean, std = (card["normalisation"][name] for name in ("mean", "std"))
-    resolution = "" if card["mpp"] is None else f" at {card['mpp']:g} µm/px"
+    resolution = "" if card.mpp is None else f" at {card.mpp:g} µm/px"
     return (
-        f"`images` are float [batch, 3, height, width]: RGB in 0 to 1, less {mean}, over {std}, by channel. It was trained on tiles of "
-        f"{card['tile']} px{resolution}. Other sizes that {result.spec.patch} divides work; the position embeddings are resampled from "
-        f"{result.spec.image_size} px."
+        f"`images` are float [batch, 3, height, width]: RGB in 0 to 1, less {list(card.mean)}, over {list(card.std)}, by channel. It "
+        f"was trained on tiles of {card.tile} px{resolution}. Other sizes that {result.spec.patch} divides work; the position "
+        f"embeddings are resampled from {result.spec.image_size} px."
     )
 
 
 def _training(weights: Weights) -> str:
     """Base, data and recipe by their hashes, as the card has them."""
-    card, base = weights.card, weights.card["base"]
+    card, base = weights.card, weights.card.base
     rows = {
-        "weights (SHA-256 of the tower before export)": card["weight_hash"],
-        "base": f"{_plain(base['name'])}, {base['weight_hash']}" if base else None,
-        "objective": card["objective"],
-        "step": card["step"] or None,
-        "data hash": card["data_hash"],
-        "recipe hash": card["recipe_hash"],
-        "split and fold": f"{card['split_hash']}, fold {card['fold']}" if card["split_hash"] else None,
-        "genes": card["genes"],
-        "pairing": card["pairing"],
-        "pathfm": card["pathfm"],
+        "weights (SHA-256 of the tower before export)": card.weight_hash,
+        "base": f"{_plain(base.name)}, {base.weight_hash}" if base else None,
+        "objective": card.objective,
+        "step": card.step or None,
+        "data hash": card.data_hash,
+        "recipe hash": card.recipe_hash,
+        "split and fold": f"{card.split_hash}, fold {card.fold}" if card.split_hash else None,
+        "genes": card.paired.features if card.paired else None,
+        "pairing": card.pairing,
+        "pathfm": card.pathfm,
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items() if value is not None]
     return "\n".join(["## Where it comes from", "", "| | |", "| --- | --- |", *lines])
+
+
+def _trained(objective: str) -> str:
+    """How the tower was trained, in words."""
+    if objective == IMPORTED:
+        return "imported and not trained further"
+    return TermSettings.kinds.get(objective, TermSettings).says
 
 
 def _plain(text: str) -> str:

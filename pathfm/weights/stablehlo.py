@@ -45,7 +45,7 @@ def export_stablehlo(weights: Weights, out: str | Path, with_ids: bool = False, 
     out = Path(out)
     if out.suffix:
         raise InputError(f"StableHLO is written to a folder: give --out a name without {out.suffix}")
-    tile, spec = weights.card["tile"], weights.spec
+    tile, spec = weights.card.tile, weights.spec
     spec.grid(tile, tile)
     params = {name: np.asarray(leaf, np.float32) for name, leaf in by_name(weights.params["image"]).items()}
     program = serialised(weights, {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in params.items()}, tile)
@@ -67,7 +67,7 @@ def export_stablehlo(weights: Weights, out: str | Path, with_ids: bool = False, 
 
 def serialised(weights: Weights, params: dict[str, jax.ShapeDtypeStruct], tile: int) -> bytes:
     """The bytes of the exported program for tiles of that many pixels."""
-    mean, std = (tuple(weights.card["normalisation"][name]) for name in ("mean", "std"))
+    mean, std = weights.card.mean, weights.card.std
 
     def tower(params, images):
         return ViT(weights.spec).apply({"params": from_names(params)}, normalised(images, mean, std))

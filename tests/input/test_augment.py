@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pathfm.input.augment import augmented, patient_keys
-from pathfm.training.config import AugmentConfig
+from pathfm.settings.training import AugmentConfig
 
 MEAN, STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 OFF = AugmentConfig(flip=False, turn=False, stain=0.0, brightness=0.0)

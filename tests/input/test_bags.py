@@ -1,12 +1,14 @@
 """Bags from tile records: the stream, patients with few tiles, records that do not decode."""
 
+import jax
 import numpy as np
 import pytest
 
 from pathfm.errors import InputError
 from pathfm.files import read_parquet
-from pathfm.input.bags import NAMED, Bags, OpenRecords, batches, index_tiles, name_bad_records, read_bag, validation_batches
-from pathfm.input.schedule import Schedule
+from pathfm.input.bags import NAMED, Bags, OpenRecords, batches, index_tiles, name_bad_records, read_bag
+from pathfm.input.schedule import Once, Schedule
+from pathfm.modalities.modality import Vectors
 from pathfm.slides.records import TileRecords, write_records
 from tests.small_cohort import TILE, make_small_cohort
 
@@ -21,10 +23,15 @@ def indexed(folder):
     return index_tiles(folder, slides, sorted(set(slides["patient"])))
 
 
+def bags_of(index, order, steps, slots):
+    numbers = np.arange(len(index.patients), dtype=np.int32)
+    vectors = {"expression": Vectors(numbers[:, None].astype(np.float32), numbers % 2 == 0)}
+    return Bags(index, vectors, numbers % 3, order, 2, steps, slots)
+
+
 def taken(folder, start, threads, slots=range(4), steps=6):
     index = indexed(folder)
-    expression = np.arange(len(index.patients), dtype=np.float32)[:, None]
-    bags = Bags(index, Schedule(len(index.patients), 4, seed=1), 2, steps, slots, expression)
+    bags = bags_of(index, Schedule(len(index.patients), 4, seed=1), steps, slots)
     return list(batches(bags, len(slots), start, threads, workers=0))
 
 
@@ -33,8 +40,7 @@ def test_the_stream_depends_on_the_step_alone(folder):
     assert len(whole) == 6
     for other in (taken(folder, 0, threads=3), taken(folder, 2, threads=2)):
         for ours, theirs in zip(whole[6 - len(other) :], other, strict=True):
-            for name in ours:
-                np.testing.assert_array_equal(ours[name], theirs[name])
+            jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
 def test_two_hosts_read_the_two_halves_of_one_batch(folder):
@@ -43,9 +49,11 @@ def test_two_hosts_read_the_two_halves_of_one_batch(folder):
         np.testing.assert_array_equal(all_["tiles"], np.concatenate([a["tiles"], b["tiles"]]))
 
 
-def test_expression_follows_its_patient(folder):
+def test_vectors_and_site_follow_their_patient(folder):
     for batch in taken(folder, 0, 1):
-        np.testing.assert_array_equal(batch["expression"][:, 0], batch["patient"])
+        np.testing.assert_array_equal(batch["vectors"]["expression"][:, 0], batch["patient"])
+        np.testing.assert_array_equal(batch["present"]["expression"], batch["patient"] % 2 == 0)
+        np.testing.assert_array_equal(batch["site"], batch["patient"] % 3)
 
 
 def test_a_patient_with_one_tile_fills_one_place(folder):
@@ -96,7 +104,8 @@ def test_records_are_replaced_as_long_as_the_patient_has_one_that_decodes(tiles,
 
 def test_validation_sees_every_patient_once_and_pads(folder):
     index = indexed(folder)
-    blocks = list(validation_batches(index, range(16), 16, 2, seed=0, expression=None))
+    order = Once(len(index.patients), 16, seed=0)
+    blocks = list(batches(bags_of(index, order, order.steps, range(16)), 16, 0, threads=2, workers=0))
     patients = np.concatenate([block["patient"] for block in blocks])
     assert sorted(patients[patients >= 0]) == list(range(len(index.patients)))
     assert len(patients) == 32

@@ -11,14 +11,15 @@ from PIL import Image
 from pathfm import evaluate, train
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.splits import Splits, read_splits
-from pathfm.configuration import from_dict, load
 from pathfm.errors import InputError
 from pathfm.evaluation.bootstrap import Draws
-from pathfm.evaluation.config import EvaluateConfig
 from pathfm.evaluation.runs import Evaluation
 from pathfm.evaluation.table import make_table
 from pathfm.files import read_json, read_parquet
-from pathfm.training.config import TrainConfig
+from pathfm.settings.command_line import load
+from pathfm.settings.evaluation import EvaluateConfig
+from pathfm.settings.schema import from_dict
+from pathfm.settings.training import TrainConfig
 from tests.small_cohort import TILE, make_small_cohort
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

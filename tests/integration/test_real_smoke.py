@@ -78,9 +78,9 @@ def test_both_objectives_go_on_from_the_base(smoke):
     base = open_weights(smoke / "base")
     for name in OBJECTIVES:
         weights = open_weights(smoke / name)
-        assert weights.card["base"]["weight_hash"] == base.card["weight_hash"] != weights.card["weight_hash"]
-        assert weights.card["genes"] == len(weights.panel.genes) == 500
-        assert weights.card["step"] == 4
+        assert weights.card.base.weight_hash == base.card.weight_hash != weights.card.weight_hash
+        assert weights.card.paired.features == len(weights.panel.genes) == 500
+        assert weights.card.step == 4
 
 
 def test_the_table_stands_and_is_marked_as_smoke(smoke):

@@ -15,15 +15,16 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from pathfm.cli import main
-from pathfm.configuration import from_dict, load
 from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError
-from pathfm.input.paired import open_training_data
+from pathfm.input.training_data import open_training_data
 from pathfm.models.naming import write_tensors
 from pathfm.models.namings import HF_VIT
 from pathfm.models.vit import by_name
 from pathfm.models.zoo import known
+from pathfm.settings.command_line import load
+from pathfm.settings.schema import from_dict
+from pathfm.settings.training import TrainConfig
 from pathfm.train import run
-from pathfm.training.config import TrainConfig
 from pathfm.weights.folder import open_weights
 from tests.parity import random_params
 from tests.small_cohort import make_small_cohort
@@ -47,8 +48,8 @@ def base(cohort, tmp_path_factory):
 
 
 def shrunk(name, cohort, **changes):
-    values = load(str(CONFIGS / f"{name}.py")) | {"cohort": str(cohort), "batch": 8, "train_for": "2 steps", "panel": "protein_coding"}
-    return from_dict(TrainConfig, values | changes)
+    given = load(str(CONFIGS / f"{name}.py")) | {"cohort": str(cohort), "batch": 8, "train_for": "2 steps", "panel": "protein_coding"}
+    return from_dict(TrainConfig, given | changes)
 
 
 def arguments(name, cohort, workdir, *settings):
@@ -68,8 +69,8 @@ def parameters(workdir):
 def test_a_shipped_config_trains_from_the_base_and_says_what_it_did(name, cohort, base, tmp_path):
     run(shrunk(name, cohort, init=str(base)), tmp_path / name)
     weights, start = open_weights(tmp_path / name), open_weights(base)
-    assert weights.card["base"]["weight_hash"] == start.card["weight_hash"] != weights.card["weight_hash"]
-    assert weights.card["genes"] == len(weights.panel.genes) > 0
+    assert weights.card.base.weight_hash == start.card.weight_hash != weights.card.weight_hash
+    assert weights.card.paired.features == len(weights.panel.genes) > 0
     assert weights.patients == start.patients
     assert not [patient for patient in weights.patients if patient in (tmp_path / name / "weights" / "card.json").read_text()]
     lines = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
@@ -159,45 +160,47 @@ def test_lora_leaves_plain_weights_that_differ_from_the_base_by_low_rank(cohort,
     assert np.linalg.matrix_rank(change, tol=1e-3 * np.linalg.norm(change)) == 2
 
 
+def opened(cohort, modalities=("expression",), **recipe):
+    return open_training_data(str(cohort), 0, shrunk("direct", cohort, **recipe).recipe, modalities)
+
+
+def values(part):
+    return part.vectors["expression"].values
+
+
 def test_permuted_pairing_moves_expression_among_training_patients_only(cohort):
-    true = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0)
-    permuted = open_training_data(str(cohort), 0, "protein_coding", "permuted", seed=0)
-    in_site = open_training_data(str(cohort), 0, "protein_coding", "permuted_in_site", seed=0)
-    np.testing.assert_array_equal(true.validation_expression, permuted.validation_expression)
+    true, permuted, in_site = (opened(cohort, pairing=pairing) for pairing in ("true", "permuted", "permuted_in_site"))
+    np.testing.assert_array_equal(values(true.validation), values(permuted.validation))
     for null in (permuted, in_site):
-        assert not (true.expression == null.expression).all(axis=1).any()
-        np.testing.assert_array_equal(np.sort(true.expression, axis=0), np.sort(null.expression, axis=0))
-    site = [patient[5:7] for patient in true.train.patients]
-    giver = [int(np.flatnonzero((true.expression == row).all(axis=1))[0]) for row in in_site.expression]
+        assert not (values(true.train) == values(null.train)).all(axis=1).any()
+        np.testing.assert_array_equal(np.sort(values(true.train), axis=0), np.sort(values(null.train), axis=0))
+    site = [patient[5:7] for patient in true.train.index.patients]
+    giver = [int(np.flatnonzero((values(true.train) == row).all(axis=1))[0]) for row in values(in_site.train)]
     assert [site[number] for number in giver] == site
-    assert true.panel.hash == permuted.panel.hash
+    assert true.panels["expression"].hash == permuted.panels["expression"].hash
 
 
 def test_the_residual_holds_no_mean_of_a_hospital(cohort):
-    data = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0, residual="cancer_and_site")
-    raw = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0)
-    assert data.panel.hash == raw.panel.hash
-    for index, left, before in (
-        (data.train, data.expression, raw.expression),
-        (data.validation, data.validation_expression, raw.validation_expression),
-    ):
-        site = pd.Series([patient[5:7] for patient in index.patients])
+    data, raw = opened(cohort, residual="cancer_and_site"), opened(cohort)
+    assert data.panels["expression"].hash == raw.panels["expression"].hash
+    for part, before in ((data.train, raw.train), (data.validation, raw.validation)):
+        site = pd.Series([patient[5:7] for patient in part.index.patients])
         several = site.groupby(site).filter(lambda members: len(members) > 1)
-        means = [pd.DataFrame(values[several.index]).groupby(several.to_numpy()).mean().to_numpy() for values in (left, before)]
+        means = [pd.DataFrame(values(one)[several.index]).groupby(several.to_numpy()).mean().to_numpy() for one in (part, before)]
         assert np.abs(means[0]).max() < 1e-4 < np.abs(means[1]).max()
 
 
 def test_the_panel_is_fitted_on_training_patients_alone(cohort):
-    data = open_training_data(str(cohort), 0, "protein_coding", "true", seed=0)
-    np.testing.assert_allclose(data.expression.mean(axis=0), 0.0, atol=1e-4)
-    np.testing.assert_allclose(data.expression.std(axis=0), 1.0, atol=1e-2)
-    assert np.abs(data.validation_expression.mean(axis=0)).max() > 0.01
+    data = opened(cohort)
+    np.testing.assert_allclose(values(data.train).mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(values(data.train).std(axis=0), 1.0, atol=1e-2)
+    assert np.abs(values(data.validation).mean(axis=0)).max() > 0.01
 
 
 def test_weights_that_have_seen_test_patients_are_no_start(cohort, base, tmp_path):
     patients = base / "weights" / "patients.json"
     kept = patients.read_text()
-    held_out = sorted(open_training_data(str(cohort), 0, None, "true", 0).held_out)
+    held_out = sorted(opened(cohort, modalities=()).held_out)
     patients.write_text(json.dumps([*json.loads(kept), held_out[0]]))
     try:
         with pytest.raises(InputError, match="were trained on 1 patient"):

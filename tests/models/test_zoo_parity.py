@@ -91,7 +91,7 @@ def test_after_a_step_of_training_the_publishers_class_gives_our_features(name, 
     untuned, _ = theirs.features(images)
     theirs.model = None  # the largest fit into memory a few times only
     params, spec = stepped(weights), weights.spec
-    save_weights(tmp_path / "tuned", {"image": params}, weights.card | {"objective": "direct", "step": 1}, origin=weights.origin)
+    save_weights(tmp_path / "tuned", {"image": params}, replace(weights.card, objective="direct", step=1), origin=weights.origin)
     del weights
     features = np.asarray(jax.jit(ViT(spec).apply)({"params": params}, images))
     del params

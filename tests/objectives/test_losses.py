@@ -7,9 +7,11 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from pathfm.models.vit import ViTSpec
-from pathfm.objectives.contrastive import Contrastive
+from pathfm.objectives import make_objective
 from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.losses import effective_rank, huber, info_nce, normalised
+from pathfm.objectives.objective import Widths
+from pathfm.settings.terms import Contrastive
 
 
 def clip_loss(image, text, scale):
@@ -63,17 +65,18 @@ def test_patients_of_different_tile_counts_are_means_of_their_tiles_in_the_formu
     mask = np.arange(tiles)[None] < rng.integers(1, tiles + 1, batch)[:, None]
     monkeypatch.setattr(ImageTower, "tiles", lambda self, params, images: images)
     spec = ViTSpec(width=width, depth=1, heads=2, mlp_width=24, image_size=16)
-    objective = Contrastive(ImageTower(spec), genes, projection=8, hidden=16)
+    objective = make_objective(Contrastive(projection=8, hidden=16), ImageTower(spec), Widths(width, {"expression": genes}))
     params = objective.init(jax.random.key(0))
     mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
     split = NamedSharding(mesh, PartitionSpec("data"))
     patient = np.where(np.arange(batch) < real, np.arange(batch), -1).astype(np.int32)
-    whole = {"tile_mask": mask, "patient": patient, "expression": profiles.astype(np.float32)}
-    whole = {name: jax.device_put(values, split) for name, values in whole.items()}
+    whole = {"tile_mask": mask, "patient": patient, "vectors": {"expression": profiles.astype(np.float32)}}
+    whole |= {"present": {"expression": np.ones(batch, bool)}}
+    whole = jax.device_put(whole, split)
     whole["images"] = jax.device_put(features[None].astype(np.float32), NamedSharding(mesh, PartitionSpec(None, "data")))
 
     def loss(params):
-        return objective.loss(params, objective.encode(params, whole), whole, jax.random.key(1), train=False)[0]
+        return objective.loss(params, objective.encode(params, whole), whole, None, jax.random.key(1), train=False)[0]
 
     value, gradients = jax.jit(jax.value_and_grad(loss))(params)
     kernel = np.asarray(params["projection"]["kernel"], np.float64)
@@ -81,7 +84,7 @@ def test_patients_of_different_tile_counts_are_means_of_their_tiles_in_the_formu
     projected = means @ kernel
     norms = np.linalg.norm(projected, axis=1, keepdims=True)
     image = projected / norms
-    text = np.asarray(objective.expression_embedding(params, whole["expression"]), np.float64)[:real]
+    text = np.asarray(objective.terms["contrastive"].embed(params, whole["vectors"]["expression"]), np.float64)[:real]
     scale = float(np.exp(np.float64(params["logit_scale"])))
     expected, by_image, _, by_scale = clip_loss(image, text, scale)
     by_projected = (by_image - image * (by_image * image).sum(axis=1, keepdims=True)) / norms

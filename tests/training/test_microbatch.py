@@ -10,17 +10,21 @@ from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
 from pathfm.objectives.image_tower import ImageTower
-from pathfm.training.config import MeshConfig, ObjectiveConfig
+from pathfm.objectives.objective import Widths
+from pathfm.settings.terms import Contrastive, Direct, Joint, Views
+from pathfm.settings.training import MeshConfig
 from pathfm.training.mesh import batch_sharding, make_mesh
 from pathfm.training.microbatch import joined, part_size, split, value_and_gradients
+from pathfm.training.state import State
 from pathfm.training.step import encoder, make_evaluate_step
 
 SPEC = ViTSpec(width=32, depth=2, heads=2, mlp_width=64, patch=4, image_size=16)
 GENES = 24
 OBJECTIVES = {
-    "contrastive": ObjectiveConfig("contrastive", projection=16, hidden=32, noise=0.1),
-    "direct": ObjectiveConfig("direct", hidden=16),
-    "views": ObjectiveConfig("views", projection=16),
+    "contrastive": Contrastive(projection=16, hidden=32, noise=0.1),
+    "direct": Direct(hidden=16),
+    "views": Views(projection=16),
+    "joint": Joint(terms={"direct": Direct(weight=0.5), "views": Views(projection=8)}),
 }
 
 
@@ -34,12 +38,14 @@ def batch_of(patients=16, tiles=2):
         "tiles": rng.integers(0, 256, (patients, tiles, 16, 16, 3)).astype(np.uint8),
         "tile_mask": mask,
         "patient": identity,
-        "expression": rng.normal(size=(patients, GENES)).astype(np.float32),
+        "site": np.zeros(patients, np.int32),
+        "vectors": {"expression": rng.normal(size=(patients, GENES)).astype(np.float32)},
+        "present": {"expression": np.arange(patients) != 5},  # a patient without RNA
     }
 
 
 def objective_of(name, **more):
-    return make_objective(OBJECTIVES[name], ImageTower(SPEC, **more), GENES)
+    return make_objective(OBJECTIVES[name], ImageTower(SPEC, **more), Widths(SPEC.features, {"expression": GENES}))
 
 
 def prepare_for(objective):
@@ -62,7 +68,7 @@ def compiled(objective, params, batch, size, sharding=None):
     encode = encoder(objective, prepare_for(objective), jax.random.key(1), train=True)
 
     def step(params, batch):
-        return value_and_gradients(objective, encode, params, batch, jax.random.key(2), size)
+        return value_and_gradients(objective, encode, params, {}, batch, None, jax.random.key(2), size)
 
     shardings = None if sharding is None else (NamedSharding(sharding.mesh, PartitionSpec()), sharding)
     return jax.jit(step, in_shardings=shardings).lower(params, batch).compile()
@@ -111,7 +117,8 @@ def test_a_part_takes_less_memory_than_the_batch():
 def test_evaluation_in_parts_gives_the_same_loss():
     objective, batch = objective_of("contrastive"), batch_of()
     params = objective.init(jax.random.key(0))
-    whole, parts = (jax.jit(make_evaluate_step(objective, prepare_for(objective), 0, size))(params, batch) for size in (16, 4))
+    state = State(jnp.zeros((), jnp.int32), params, {}, ())
+    whole, parts = (jax.jit(make_evaluate_step(objective, prepare_for(objective), 0, size))(state, batch, None) for size in (16, 4))
     assert int(whole[1]) == int(parts[1]) == 13
     for metric in whole[0]:
         np.testing.assert_allclose(parts[0][metric], whole[0][metric], rtol=1e-4)

@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
-from pathfm.training.config import OptimizerConfig
-from pathfm.training.optimizer import learning_rate_factors, make_optimizer
+from pathfm.errors import InputError
+from pathfm.settings.training import OptimizerConfig
+from pathfm.training.optimizer import learning_rate_factors, make_optimizer, trained
+from pathfm.training.state import initial_state
 
 
 def tower(blocks=3):
@@ -33,7 +36,7 @@ def steps_of(optimizer, params, count=4):
 def test_equals_optax_adamw_with_its_schedule_and_mask():
     params = tower()
     config = OptimizerConfig(learning_rate=0.01, weight_decay=0.1, clip_norm=0.5)
-    ours = steps_of(make_optimizer(config, params, steps=20, warmup=2), params)
+    ours = steps_of(make_optimizer(config, params, trained(config, params), steps=20, warmup=2), params)
     schedule = optax.warmup_cosine_decay_schedule(0.0, 0.01, 2, 20)
     mask = jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
     theirs = steps_of(optax.chain(optax.clip_by_global_norm(0.5), optax.adamw(schedule, weight_decay=0.1, mask=mask)), params)
@@ -53,11 +56,18 @@ def test_a_rule_of_the_user_comes_before_layer_decay():
     assert factors["image"]["blocks_1"]["kernel"] == 0.5
 
 
-def test_frozen_parameters_stay_and_hold_no_state():
+def test_frozen_parameters_have_no_part_in_the_optimizer_and_layer_decay_still_counts_their_blocks():
     params = tower()
-    frozen = make_optimizer(OptimizerConfig(learning_rate=0.1, freeze=("image/.*",)), params, 10, 1)
-    after = steps_of(frozen, params)
-    jax.tree.map(np.testing.assert_array_equal, after["image"], params["image"])
-    assert not np.array_equal(after["head"]["kernel"], params["head"]["kernel"])
-    held = sum(leaf.size for leaf in jax.tree.leaves(frozen.init(params)))
-    assert held < 2 * params["head"]["kernel"].size + 8
+    config = OptimizerConfig(learning_rate=0.1, freeze=("image/blocks_2/.*", "head/.*"), layer_decay=0.5)
+    chosen = trained(config, params)
+    state = initial_state(params, chosen, make_optimizer(config, params, chosen, 10, 1))
+    assert "head" not in state.params and set(state.fixed["image"]) == {"blocks_2"}
+    moments = [leaf for leaf in jax.tree.leaves(state.optimizer) if leaf.ndim]
+    assert sum(leaf.size for leaf in moments) == 2 * sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    assert learning_rate_factors(config, params)["image"]["blocks_1"]["kernel"] == 0.5
+    jax.tree.map(np.testing.assert_array_equal, state.every, params)
+
+
+def test_freezing_everything_is_refused():
+    with pytest.raises(InputError, match="freeze every parameter"):
+        trained(OptimizerConfig(freeze=(".*",)), tower())

@@ -5,21 +5,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pathfm.input.augment import augmented, patient_keys
+from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
-from pathfm.objectives import make_objective
-from pathfm.objectives.image_tower import ImageTower
+from pathfm.settings.terms import Contrastive, Direct, Joint, Views
+from pathfm.settings.training import MeshConfig, OptimizerConfig, TrainConfig
 from pathfm.training import mesh as meshes
-from pathfm.training.config import AugmentConfig, MeshConfig, ObjectiveConfig, OptimizerConfig
+from pathfm.training.durations import Durations
 from pathfm.training.mesh import batch_sharding, make_mesh, on_devices, state_shardings
-from pathfm.training.optimizer import make_optimizer
-from pathfm.training.step import initial_state, make_train_step
+from pathfm.training.program import Facts, Tower, make_program, preparation
 
-SPEC = ViTSpec(width=64, depth=1, heads=2, mlp_width=128, patch=8, image_size=16)
+TOWER = Tower(ViTSpec(width=64, depth=1, heads=2, mlp_width=128, patch=8, image_size=16), (0.5,) * 3, (0.5,) * 3)
+FACTS = Facts(tile=16, widths={"expression": 48}, patients=100)
 OBJECTIVES = {
-    "contrastive": ObjectiveConfig("contrastive", projection=32, hidden=64),
-    "direct": ObjectiveConfig("direct"),
-    "views": ObjectiveConfig("views", projection=32),
+    "contrastive": Contrastive(projection=32, hidden=64),
+    "direct": Direct(),
+    "views": Views(projection=32),
+    "joint": Joint(terms={"direct": Direct(), "contrastive": Contrastive(weight=0.3, projection=32, hidden=64)}),
 }
 
 
@@ -33,48 +34,42 @@ def batch_of(step, patients=16, tiles=2):
         "tiles": rng.integers(0, 256, (patients, tiles, 16, 16, 3)).astype(np.uint8),
         "tile_mask": mask,
         "patient": identity,
-        "expression": rng.normal(size=(patients, 48)).astype(np.float32),
+        "site": np.zeros(patients, np.int32),
+        "vectors": {"expression": rng.normal(size=(patients, 48)).astype(np.float32)},
+        "present": {"expression": np.ones(patients, bool)},
     }
-
-
-def prepare(objective):
-    def prepared(batch, key, train):
-        del train
-        views = [
-            augmented(batch["tiles"], patient_keys(jax.random.fold_in(key, v), batch["patient"]), AugmentConfig(), (0.5,) * 3, (0.5,) * 3)
-            for v in range(objective.views)
-        ]
-        return {**batch, "images": jnp.stack(views)}
-
-    return prepared
 
 
 def trained(name, pooling, devices, fsdp, steps):
     """The gradients of the first step and the losses of all, on a mesh of so many devices."""
     mesh = make_mesh(MeshConfig(data=devices // fsdp, fsdp=fsdp), jax.devices()[:devices])
-    objective = make_objective(OBJECTIVES[name], ImageTower(SPEC, pooling), 48)
-    shapes = jax.eval_shape(objective.init, jax.random.key(0))
-    optimizer = make_optimizer(OptimizerConfig(learning_rate=1e-3), shapes, steps, 2)
-    state_shapes = jax.eval_shape(lambda params: initial_state(params, optimizer), shapes)
-    shardings, batched = state_shardings(mesh, state_shapes), batch_sharding(mesh)
-    state = jax.jit(lambda key: initial_state(objective.init(key), optimizer), out_shardings=shardings)(jax.random.key(0))
-    train_step = make_train_step(objective, prepare(objective), optimizer, 0, part=8)
-    step = jax.jit(train_step, in_shardings=(shardings, batched), out_shardings=(shardings, None))
+    config = TrainConfig(
+        cohort="",
+        objective=OBJECTIVES[name],
+        batch=16,
+        tiles=2,
+        microbatch=8,
+        pooling=pooling,
+        optimizer=OptimizerConfig(learning_rate=1e-3),
+    )
+    program = make_program(config, TOWER, FACTS, Durations(steps, warmup=2, evaluate_every=steps, log_every=1), mesh)
+    objective, prepare, batched = program.objective, preparation(program.objective.views, config.augment, TOWER), batch_sharding(mesh)
 
     def loss(params, batch):
-        encoded = objective.encode(params, prepare(objective)(batch, jax.random.key(5), True))
-        return objective.loss(params, encoded, batch, jax.random.key(6), train=True)[0]
+        encoded = objective.encode(params, prepare(batch, jax.random.key(5), True))
+        return objective.loss(params, encoded, batch, None, jax.random.key(6), train=True)[0]
 
-    gradients = jax.jit(jax.grad(loss), in_shardings=(shardings.params, batched))(state.params, on_devices(batched, batch_of(0)))
+    state = program.start(0, base=None)
+    gradients = jax.jit(jax.grad(loss), in_shardings=(program.shardings.params, batched))(state.params, on_devices(batched, batch_of(0)))
     losses = []
     for number in range(steps):
-        state, metrics = step(state, on_devices(batched, batch_of(number % 4)))
+        state, metrics = program.train_step(state, on_devices(batched, batch_of(number % 4)), None)
         losses.append(float(metrics["loss"]))
     return jax.tree.map(np.asarray, gradients), losses
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "pooling"), [("contrastive", "attention"), ("direct", "mean"), ("views", "mean")])
+@pytest.mark.parametrize(("name", "pooling"), [("contrastive", "attention"), ("direct", "mean"), ("views", "mean"), ("joint", "mean")])
 def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypatch):
     monkeypatch.setattr(meshes, "SMALLEST_SHARDED", 1024)
     expected, losses = trained(name, pooling, 1, 1, steps=20)
@@ -96,7 +91,5 @@ def test_large_parameters_are_really_split():
 
 
 def test_a_mesh_that_does_not_fit_is_refused():
-    from pathfm.errors import InputError
-
     with pytest.raises(InputError, match="does not fit 8 devices"):
         make_mesh(MeshConfig(data=3, fsdp=2), jax.devices()[:8])

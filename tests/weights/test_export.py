@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from pathfm.models.timm_names import to_timm
 from pathfm.models.zoo import Known
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
-from tests.weights.test_folder import CARD, SPEC, panel, random_params
+from tests.weights.test_folder import SPEC, random_params, with_panel
 
 KNOWN = Known("small test tower", SPEC, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 16, None, "none", "nowhere")
 
@@ -33,7 +34,8 @@ def brought_in(path, out):
 
 @pytest.fixture
 def weights(tmp_path):
-    save_weights(tmp_path / "run" / "weights", random_params(), CARD | {"split_hash": "ab"}, panel(), ["TCGA-AA-0001"])
+    card, panels = with_panel()
+    save_weights(tmp_path / "run" / "weights", random_params(), replace(card, split_hash="ab"), panels, ["TCGA-AA-0001"])
     return tmp_path / "run"
 
 
@@ -69,7 +71,7 @@ def test_a_tensor_file_comes_in_and_goes_out_bit_for_bit(tmp_path):
     tensors = to_timm(random_params()["image"], SPEC)
     save_file(tensors, tmp_path / "theirs.safetensors")
     card = brought_in(tmp_path / "theirs.safetensors", tmp_path / "imported")
-    assert (card["objective"], card["name"], card["mpp"]) == ("imported", "small test tower", None)
+    assert (card.objective, card.name, card.mpp) == ("imported", "small test tower", None)
     jax.tree.map(np.testing.assert_array_equal, open_weights(tmp_path / "imported").params, {"image": random_params()["image"]})
     run("--checkpoint", tmp_path / "imported", "--out", tmp_path / "again.safetensors")
     again = load_file(tmp_path / "again.safetensors")

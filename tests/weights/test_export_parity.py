@@ -1,5 +1,7 @@
 """What pathfm exports, the stock classes of timm and transformers load as their own, and give the same features."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWa
 def saved(spec: ViTSpec, folder):
     """Weights of random parameters, an image for them, and our features of it."""
     params = random_params(spec)
-    save_weights(folder, {"image": params}, CARD | {"architecture": spec.to_dict(), "tile": spec.image_size})
+    save_weights(folder, {"image": params}, replace(CARD, architecture=spec, tile=spec.image_size))
     images = np.random.default_rng(0).standard_normal((1, spec.image_size, spec.image_size, 3)).astype(np.float32)
     return open_weights(folder), images, np.asarray(jax.jit(ViT(spec).apply)({"params": params}, images))
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -13,19 +14,18 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from pathfm.cohort.panel import Panel
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec, from_names, parameter_shapes
+from pathfm.weights.card import Card, SeenModality
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.hashing import weight_hash
 
 SPEC = ViTSpec(width=16, depth=1, heads=2, mlp_width=32, patch=8, image_size=16, layer_scale=0.1)
-CARD = {
-    "name": "a run",
-    "objective": "direct",
-    "architecture": SPEC.to_dict(),
-    "normalisation": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
-    "tile": 16,
-    "mpp": 0.5,
-    "step": 3,
-}
+CARD = Card(name="a run", objective="direct", architecture=SPEC, mean=(0.5,) * 3, std=(0.5,) * 3, tile=16, mpp=0.5, step=3)
+
+
+def with_panel():
+    """A card that names a panel, and the panels of its folder."""
+    seen = SeenModality(choice="hvg:2", features=len(panel().genes), panel_hash=panel().hash)
+    return replace(CARD, modalities={"expression": seen}), {"expression": panel()}
 
 
 def random_params(seed=0):
@@ -46,7 +46,7 @@ def panel():
 
 @pytest.fixture
 def folder(tmp_path):
-    save_weights(tmp_path / "run" / "weights", random_params(), CARD, panel(), ["TCGA-AA-0002", "TCGA-AA-0001"])
+    save_weights(tmp_path / "run" / "weights", random_params(), *with_panel(), ["TCGA-AA-0002", "TCGA-AA-0001"])
     return tmp_path / "run" / "weights"
 
 
@@ -62,8 +62,8 @@ def test_a_run_and_its_folder_of_weights_give_back_what_was_saved(folder):
         assert (weights.spec, weights.path) == (SPEC, folder)
         assert weights.patients == {"TCGA-AA-0001", "TCGA-AA-0002"}
         assert weights.panel.genes == panel().genes
-        assert weights.card["weight_hash"] == weight_hash(random_params()["image"])
-        assert weights.card["base"] is None and weights.card["step"] == 3
+        assert weights.card.weight_hash == weight_hash(random_params()["image"])
+        assert weights.card.base is None and weights.card.step == 3
 
 
 def test_no_patient_stands_in_the_card(folder):
@@ -74,7 +74,7 @@ def test_sharded_arrays_are_saved_as_the_whole(folder, tmp_path):
     mesh = Mesh(np.array(jax.devices()), ("data",))
     params = jax.device_put(random_params(), NamedSharding(mesh, PartitionSpec()))
     card = save_weights(tmp_path / "sharded", params, CARD)
-    assert card["weight_hash"] == open_weights(folder).card["weight_hash"]
+    assert card.weight_hash == open_weights(folder).card.weight_hash
     weights = open_weights(tmp_path / "sharded")
     assert_same(weights.params, random_params())
     assert weights.panel is None and weights.patients == frozenset()
@@ -108,9 +108,9 @@ def test_what_was_written_half_is_not_there(folder, monkeypatch):
 
     monkeypatch.setattr(Panel, "write", refuse)
     with pytest.raises(InputError, match=r"cannot write .*weights: No space left on device; free some space"):
-        save_weights(folder, random_params(1), CARD, panel())
+        save_weights(folder, random_params(1), *with_panel())
     with pytest.raises(InputError, match="cannot write"):
-        save_weights(folder.parent / "new", random_params(1), CARD, panel())
+        save_weights(folder.parent / "new", random_params(1), *with_panel())
     assert os.listdir(folder.parent) == ["weights"]
     assert_same(open_weights(folder).params, random_params())
 
@@ -137,8 +137,8 @@ def test_a_missing_folder_an_unfinished_run_and_another_folder_are_told_apart(tm
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "is not a card of format 1"),
-        ({"objective": "magic"}, "names the objective 'magic'; known are views"),
+        ({"format": 3}, "is not a card of format 1 to 2"),
+        ({"pooling": "magic"}, "names the pooling 'magic'; known are mean"),
         ({"normalisation": {"mean": [0.5], "std": [1, 1, 1]}}, "no normalisation of three means"),
         ({"normalisation": {"mean": [0, 0, 0], "std": [1, 0, 1]}}, "standard deviations above 0"),
         ({"architecture": {**SPEC.to_dict(), "heads": 3}}, "card.json: .*heads must divide width"),
@@ -180,5 +180,5 @@ def test_damaged_or_missing_parameters_are_refused(folder):
 
 def test_parameters_of_another_architecture_are_not_saved(tmp_path):
     with pytest.raises(InputError, match="do not fit the architecture"):
-        save_weights(tmp_path / "w", random_params(), {**CARD, "architecture": {**SPEC.to_dict(), "registers": 2}})
+        save_weights(tmp_path / "w", random_params(), replace(CARD, architecture=replace(SPEC, registers=2)))
     assert os.listdir(tmp_path) == []

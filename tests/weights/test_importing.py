@@ -83,7 +83,7 @@ def test_tuned_weights_go_out_in_float32_with_their_heads(tmp_path):
     save_file(tensors, tmp_path / "theirs.safetensors")
     import_checkpoint(open_checkpoint(tmp_path / "theirs.safetensors"), tmp_path / "w", model(CASES["timm"][1]))
     weights = open_weights(tmp_path / "w")
-    save_weights(tmp_path / "tuned", weights.params, weights.card | {"objective": "direct"}, origin=weights.origin)
+    save_weights(tmp_path / "tuned", weights.params, replace(weights.card, objective="direct"), origin=weights.origin)
     result = export_weights(open_weights(tmp_path / "tuned"), tmp_path / "out.safetensors", "original")
     assert {name: tensor.dtype.name for name, tensor in result.tensors.items() if "head" not in name}["cls_token"] == "float32"
     assert (result.tensors["head.bias"] == tensors["head.bias"]).all()
@@ -121,7 +121,7 @@ def test_the_size_that_position_embeddings_were_learned_at_is_read_from_them(tmp
     larger = replace(PLAIN, image_size=48)
     save_file(write_tensors(random_params(larger), larger, TIMM.rules(larger)), tmp_path / "theirs.safetensors")
     card = import_checkpoint(open_checkpoint(tmp_path / "theirs.safetensors"), tmp_path / "w", model(PLAIN))
-    assert (card["architecture"]["image_size"], card["tile"]) == (48, 32)
+    assert (card.architecture.image_size, card.tile) == (48, 32)
 
 
 def test_the_model_is_recognised_by_names_and_shapes_or_the_question_is_put(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from pathfm.models.namings import HF_VIT, HUB, TIMM
 from pathfm.models.vit import ViTSpec
+from pathfm.weights.card import Base
 from pathfm.weights.exported import exported
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.model_card import model_card
@@ -19,7 +20,7 @@ TABLE = "| task | mean Δ |\n| --- | --- |\n| MHIST | +1.0 |\n"
 
 
 def card_of(tmp_path, model: str | None, spec: ViTSpec = SPEC, naming=TIMM, name: str = "direct_*1*", target: str = "original") -> str:
-    card = CARD | {"name": name, "architecture": spec.to_dict(), "base": {"name": "uni", "weight_hash": "b" * 64}, "data_hash": "d" * 64}
+    card = replace(CARD, name=name, architecture=spec, base=Base(name="uni", weight_hash="b" * 64), data_hash="d" * 64)
     origin = Origin(model, naming.name) if model else None
     save_weights(tmp_path / "w", {"image": random_params(spec)}, card, patients=["TCGA-AA-0001"], origin=origin)
     weights = open_weights(tmp_path / "w")

@@ -15,14 +15,14 @@ from pathfm.models.images import normalised
 from pathfm.models.vit import ViT
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.stablehlo import export_stablehlo
-from tests.weights.test_folder import CARD, SPEC, panel, random_params
+from tests.weights.test_folder import SPEC, random_params, with_panel
 
 NEEDS = "the extra `stablehlo` (flatbuffers) is not installed"
 
 
 @pytest.fixture
 def weights(tmp_path):
-    save_weights(tmp_path / "w", random_params(), CARD, panel(), ["TCGA-AA-0001"])
+    save_weights(tmp_path / "w", random_params(), *with_panel(), ["TCGA-AA-0001"])
     return open_weights(tmp_path / "w")
 
 

@@ -1,0 +1,88 @@
+"""What a training run reads of a cohort: the patients of its fold, their tiles, and their vectors in the scale that training gave them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pathfm.cohort.opened import Cohort, tiles_hash
+from pathfm.cohort.pairing import permuted_patients
+from pathfm.cohort.panel import Panel
+from pathfm.input.bags import TileIndex, index_tiles
+from pathfm.modalities.modality import Modality, Vectors
+from pathfm.settings.training import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The patients of a role in the order of their index: their vectors by modality, and int32 codes [patients], -1 where unknown."""
+
+    index: TileIndex
+    vectors: Mapping[str, Vectors]
+    site: np.ndarray
+    cancer: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Training and validation patients of one fold, and what identifies them."""
+
+    train: Part
+    validation: Part
+    panels: Mapping[str, Panel]  # the features and scale of each modality
+    split_hash: str
+    data_hash: str  # of the training patients' tile records
+    held_out: frozenset[str]  # validation and test patients
+    mpp: float | None
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {name: len(panel.genes) for name, panel in self.panels.items()}
+
+
+def open_training_data(root: str, fold: int, recipe: Recipe, modalities: Iterable[str]) -> TrainingData:
+    """Opens a cohort for training; the features of `modalities` are chosen and scaled on the training patients alone.
+
+    A `pairing` other than "true" gives each training patient another training patient's vectors: the null control.
+    """
+    cohort = Cohort.open(root)
+    patients = {role: cohort.patients(fold, role) for role in ("train", "val", "test")}
+    people = cohort.people(fold).set_index("patient", drop=False).rename_axis(None)
+    train, validation = (people.loc[patients[role]] for role in ("train", "val"))
+    fitted = {name: Modality.fit(cohort, name, recipe.modality(name), train) for name in modalities}
+    codes = {column: _codes(train[column], validation[column]) for column in ("site", "project")}
+
+    def part(rows: pd.DataFrame) -> Part:
+        names = rows["patient"].tolist()
+        index = index_tiles(cohort.folder, cohort.slides_of(names), names)
+        vectors = {name: modality.vectors(cohort, rows) for name, modality in fitted.items()}
+        return Part(index, vectors, *(rows[column].map(code).fillna(-1).to_numpy(np.int32) for column, code in codes.items()))
+
+    tiled = cohort.slides_of(patients["train"])
+    mpps = tiled["effective_mpp"].dropna()
+    return TrainingData(
+        train=_paired(part(train), train, recipe),
+        validation=part(validation),
+        panels={name: modality.panel for name, modality in fitted.items()},
+        split_hash=cohort.splits.hash,
+        data_hash=tiles_hash(tiled),
+        held_out=frozenset(patients["val"]) | frozenset(patients["test"]),
+        mpp=round(float(mpps.median()), 4) if len(mpps) else None,
+    )
+
+
+def _codes(*columns: pd.Series) -> dict[str, int]:
+    names = sorted(set(pd.concat(columns).dropna()))
+    return {name: code for code, name in enumerate(names)}
+
+
+def _paired(part: Part, people: pd.DataFrame, recipe: Recipe) -> Part:
+    """The part with the vectors that each patient is trained with: its own, or in a null control another's."""
+    if recipe.pairing == "true":
+        return part
+    patients = people["patient"].tolist()
+    sites = people["site"].astype(str).tolist() if recipe.pairing == "permuted_in_site" else None
+    row = {patient: number for number, patient in enumerate(patients)}
+    givers = np.array([row[giver] for giver in permuted_patients(patients, sites, recipe.seed)])
+    return replace(part, vectors={name: vectors.of(givers) for name, vectors in part.vectors.items()})

@@ -1,0 +1,73 @@
+"""Direct prediction of a patient's vector, gene expression first of all, from the feature of its tiles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pathfm.objectives.bank import Bank
+from pathfm.objectives.losses import effective_rank, huber, masked_mean, normal
+from pathfm.objectives.objective import Batch, Features, Metrics, Widths
+from pathfm.settings.terms import Direct
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Huber regression of the scaled vector on the bag's feature: linear, or through one hidden layer."""
+
+    settings: Direct
+    widths: Widths
+    views: int = 1
+    reads: str = "bag"
+    additive: bool = True
+    needs_bank: bool = False
+
+    @property
+    def modality(self) -> str:
+        return self.settings.modality
+
+    def init(self, rng: jax.Array) -> dict[str, Any]:
+        _, hidden_rng, head_rng = jax.random.split(rng, 3)
+        width, hidden, outputs = self.widths.features, self.settings.hidden, self.widths.vectors[self.modality]
+        params = {}
+        if hidden:
+            params["hidden"] = {"kernel": normal(hidden_rng, width, hidden), "bias": jnp.zeros((hidden,), jnp.float32)}
+        # A head near zero starts at the cohort's mean profile, which is zero in the panel's units.
+        kernel = 0.01 * normal(head_rng, hidden or width, outputs)
+        return {**params, "head": {"kernel": kernel, "bias": jnp.zeros((outputs,), jnp.float32)}}
+
+    def loss(
+        self, params: Any, features: Features, batch: Batch, bank: Bank | None, rng: jax.Array, *, train: bool
+    ) -> tuple[jax.Array, Metrics]:
+        truth, valid = batch["vectors"][self.modality], self.counted(batch)
+        losses = huber(self._head(params, features["bag"]), truth, self.settings.huber)
+        of_mean = masked_mean(huber(jnp.zeros_like(truth), truth, self.settings.huber), valid)
+        metrics = {"loss_share": masked_mean(losses, valid) / jnp.maximum(of_mean, 1e-12)}
+        if not train:
+            metrics["effective_rank"] = effective_rank(features["bag"], valid)
+        return losses, metrics
+
+    def counted(self, batch: Batch) -> jax.Array:
+        return (batch["patient"] >= 0) & batch["present"][self.modality]
+
+    def predict(self, params: Any, bag: jax.Array) -> dict[str, jax.Array]:
+        """The scaled vector [b, width] under the name of its modality."""
+        return {self.modality: self._head(params, bag)}
+
+    def warnings(self, validation: Mapping[str, float]) -> list[str]:
+        if validation.get("loss_share", 0.0) > 1.0:
+            return [f"on validation patients the predicted {self.modality} is no better than the mean profile"]
+        return []
+
+    def flops(self, batch: int, tiles: int) -> float:
+        width, hidden, outputs = self.widths.features, self.settings.hidden, self.widths.vectors[self.modality]
+        return 6.0 * batch * (width * hidden + hidden * outputs if hidden else width * outputs)
+
+    def _head(self, params: Any, features: jax.Array) -> jax.Array:
+        if self.settings.hidden:
+            hidden = params["hidden"]
+            features = nn.gelu(features @ hidden["kernel"] + hidden["bias"][None], approximate=False)
+        return features @ params["head"]["kernel"] + params["head"]["bias"][None]

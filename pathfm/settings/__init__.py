@@ -1,0 +1,1 @@
+"""What a program can be told: the schemas, the recipes' parser, and how a config is kept. No jax here, so that mistakes answer at once."""

@@ -1,0 +1,112 @@
+"""The terms that an objective is made of: a frozen dataclass each, told apart by its `name`, where its defaults stand once.
+
+`TermSettings.kinds` knows them; a term from elsewhere joins with `@term`, for example in a config file.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pathfm.settings.schema import Tagged
+
+EXPRESSION = "expression"  # the modality that pairs.parquet pairs with slides
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermSettings(Tagged):
+    """What all terms have. `made_by` is the `pathfm.objectives.objective.Term` of these settings, as "module:Class" or the class itself."""
+
+    kinds: ClassVar[dict[str, type]] = {}
+    short: ClassVar[str] = "weight"
+    says: ClassVar[str] = "trained by an objective that is not described here"  # of a tower trained with it, for those who get the weights
+    made_by: ClassVar[Any]
+
+    name: str
+    weight: float = 1.0  # of this term's loss in the sum
+
+    def __post_init__(self):
+        if not self.weight >= 0:
+            raise ValueError(f"the weight of {self.name} is {self.weight}; it must be 0 or more")
+
+
+def term(settings: type) -> type:
+    """Makes a dataclass of settings known by its default `name`."""
+    TermSettings.kinds[settings.name] = settings
+    return settings
+
+
+@term
+@dataclass(frozen=True, kw_only=True)
+class Direct(TermSettings):
+    """Prediction of expression from the feature of a patient's tiles."""
+
+    made_by: ClassVar[str] = "pathfm.objectives.terms.regression:Regression"
+    says: ClassVar[str] = "tuned to predict the bulk gene expression of a tile's patient"
+
+    name: str = "direct"
+    modality: str = EXPRESSION  # whose vectors are predicted
+    hidden: int = 0  # width of the hidden layer of the head; 0: linear
+    huber: float = 1.0  # where the loss turns from square to linear, in standard deviations
+
+
+@term
+@dataclass(frozen=True, kw_only=True)
+class Contrastive(TermSettings):
+    """A patient's image embedding and expression embedding find each other among the patients of the batch."""
+
+    made_by: ClassVar[str] = "pathfm.objectives.terms.contrastive:Contrastive"
+    says: ClassVar[str] = "tuned to tell which bulk gene expression belongs to a tile's patient"
+
+    name: str = "contrastive"
+    modality: str = EXPRESSION  # whose vectors stand in the place of text
+    projection: int = 512  # width of the shared space
+    hidden: int = 1024  # width of the hidden layer of the expression tower
+    dropout: float = 0.2
+    mask_genes: float = 0.2  # share of the genes hidden from the expression tower, one mask per patient and step
+    temperature: float = 0.07  # at the start; learned
+    max_logit_scale: float = 100.0
+    noise: float = 0.0  # standard deviation of noise added to the scaled expression
+
+
+@term
+@dataclass(frozen=True, kw_only=True)
+class Views(TermSettings):
+    """Two augmentations of a tile find each other among all tiles of the batch; no expression, no labels."""
+
+    made_by: ClassVar[str] = "pathfm.objectives.terms.views:Views"
+    says: ClassVar[str] = "trained without labels, by telling two views of a tile from other tiles"
+
+    name: str = "views"
+    projection: int = 128
+    temperature: float = 0.1
+    max_logit_scale: float = 100.0
+
+
+@term
+@dataclass(frozen=True, kw_only=True)
+class Joint(TermSettings):
+    """Several terms on one tower: `{"direct": 1.0, "contrastive": {"weight": 0.3, "projection": 128}}`.
+
+    A key is the name of its term, or any word for a term that gives its own `name`.
+    """
+
+    made_by: ClassVar[None] = None
+    says: ClassVar[str] = "trained by several objectives at once"
+    name: str = "joint"
+    terms: dict[str, TermSettings] = field(default_factory=dict)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if any(isinstance(one, Joint) for one in self.terms.values()):
+            raise ValueError("a joint objective is made of terms, not of another joint objective")
+        if not sum(one.weight for one in self.terms.values()) > 0:
+            raise ValueError("the weights of the terms sum to nothing; give at least one a weight above 0")
+
+
+def terms_of(objective: TermSettings) -> dict[str, TermSettings]:
+    """The terms of an objective by the names that their parameters and metrics go by; a single term by its own."""
+    return objective.terms if isinstance(objective, Joint) else {objective.name: objective}
+
+
+def modalities_of(objective: TermSettings) -> list[str]:
+    """The modalities whose vectors the terms need."""
+    return sorted({one.modality for one in terms_of(objective).values() if getattr(one, "modality", None)})

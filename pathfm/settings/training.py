@@ -1,0 +1,158 @@
+"""What a training run can be told: the recipe, which says what is trained, and the placement, which says how; configs/ holds recipes."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from pathfm.files import digest
+from pathfm.settings.schema import differences
+from pathfm.settings.terms import EXPRESSION, TermSettings
+
+RESIDUALS = ("none", "site", "cancer", "cancer_and_site")
+DEFAULTS = 1  # goes up when a default below or in `terms` changes, so that recipes of before and after are not taken for one
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with warm-up and cosine decay; rules are regular expressions over parameter names `a/b/c`, first match wins."""
+
+    learning_rate: float = 1e-4
+    warmup: str = "5 %"
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    b2: float = 0.999
+    layer_decay: float = 1.0  # learning rate of a block = the next block's, times this
+    freeze: tuple[str, ...] = ()  # parameters that stay as they are
+    multipliers: tuple[str, ...] = ()  # "REGEX=FACTOR" on the learning rate
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank factors beside the kernels of some modules; the tower itself then stays as it is. The weights of the run hold it merged."""
+
+    rank: int = 0  # 0: none, the tower itself is trained
+    alpha: float = 16.0  # what is added to a kernel is alpha / rank · down @ up
+    modules: str = r"blocks_\d+/attention/(qkv|projection)"
+
+    def __post_init__(self):
+        if self.rank < 0 or self.alpha <= 0:
+            raise ValueError("lora.rank must be 0 or more, and lora.alpha above 0")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Augmentation on the device; strengths are standard deviations or shares, 0 is off."""
+
+    flip: bool = True
+    turn: bool = True  # quarter turns
+    stain: float = 0.1  # log-normal gain and shift of each optical-density channel
+    brightness: float = 0.1
+    crop: float = 0.0  # least share of the tile's edge kept by a random square crop is 1 - crop
+    blur: float = 0.0  # share of tiles smoothed by a small kernel
+
+
+@dataclass(frozen=True)
+class ModalityConfig:
+    """Which features of a modality a model sees, fitted on training patients."""
+
+    panel: str = "all"  # "all", or for genes "protein_coding", "hvg:N", "hallmark", "gmt:FILE" or "list:FILE"
+    residual: str = "none"  # what is taken away: the mean of the hospital ("site"), of the "cancer" type, "cancer_and_site"
+
+    def __post_init__(self):
+        if self.residual not in RESIDUALS:
+            raise ValueError(f"residual is {self.residual!r}; known are {', '.join(RESIDUALS)}")
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Devices along the axes of the mesh; -1 takes what is left."""
+
+    data: int = -1
+    fsdp: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is trained, whatever it runs on. Durations are `N steps`, `N epochs`, `N examples` or `N %` of the run."""
+
+    objective: TermSettings
+    model: str = ""  # a name of `pathfm zoo`, needed from scratch only
+    seed: int = 0
+    pairing: str = "true"  # "true", or the null controls "permuted" and "permuted_in_site"
+    panel: str = "protein_coding"  # the genes, as ModalityConfig says
+    residual: str = "none"  # what is taken from expression
+    modalities: dict[str, ModalityConfig] = field(default_factory=dict)  # of vectors beside expression, `NAME.h5ad` of the cohort
+    train_for: str = "30 epochs"
+    batch: int = 256  # patients a step
+    tiles: int = 1  # tiles of a patient a step
+    pooling: str = "mean"  # "mean" or "attention"
+    dtype: str = "auto"  # compute type: bfloat16 on accelerators, float32 on CPU
+    evaluate_every: str = "5 %"  # loss on validation patients; a checkpoint follows each
+    select: str = "best"  # the weights with the least validation loss, or the "last"
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def modality(self, name: str) -> ModalityConfig:
+        """The settings of a modality; of expression `panel` and `residual` unless `modalities` says otherwise."""
+        return self.modalities.get(name) or (ModalityConfig(self.panel, self.residual) if name == EXPRESSION else ModalityConfig())
+
+    @property
+    def hash(self) -> str:
+        """Identifies the recipe by the values that are not defaults, so that a key added later does not make it another."""
+        return digest([DEFAULTS, differences(self)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """How a recipe is run: where it was stopped, it may go on under another placement."""
+
+    microbatch: int = 0  # patients in the image tower at a time, same loss in less memory; 0: all, on a CPU few where that costs nothing
+    remat: str = "cheap"  # what the backward pass computes again: "none", "cheap" values or whole "blocks"
+    log_every: str = "1 %"
+    max_bad: float = 0.001  # share of training records that may fail to decode
+    threads: int = 4  # that read records
+    workers: int = 0  # processes that read records; 0: threads of this one
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+
+
+CHOICES = {
+    "pairing": ("true", "permuted", "permuted_in_site"),
+    "residual": RESIDUALS,
+    "pooling": ("mean", "attention"),
+    "select": ("best", "last"),
+    "remat": ("none", "cheap", "blocks"),
+    "dtype": ("auto", "float32", "bfloat16"),
+}
+LEAST = {"batch": 1, "tiles": 1, "microbatch": 0, "threads": 1, "workers": 0, "fold": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Placement, Recipe):
+    """One training run: a recipe, its placement, and on what."""
+
+    cohort: str
+    init: str = ""  # a finished run or a folder of imported weights; empty: from scratch
+    fold: int = 0
+
+    def __post_init__(self):
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; known are {', '.join(known)}")
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}")
+
+    @property
+    def recipe(self) -> Recipe:
+        return _part(self, Recipe)
+
+    @property
+    def placement(self) -> Placement:
+        return _part(self, Placement)
+
+    def replace(self, **changes) -> "TrainConfig":
+        return dataclasses.replace(self, **changes)
+
+
+def _part(config: TrainConfig, schema: type):
+    return schema(**{field.name: getattr(config, field.name) for field in dataclasses.fields(schema)})
