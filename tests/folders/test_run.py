@@ -25,7 +25,11 @@ def test_a_run_goes_on_under_another_placement_and_keeps_the_new_one(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"seed": 4}, "another config: seed is 3 there and 4 here"), ({"objective": Direct(hidden=2)}, "objective.hidden"), ({"cohort": "d"}, "cohort")],
+    [
+        ({"seed": 4}, "another config: seed is 3 there and 4 here"),
+        ({"objective": Direct(hidden=2)}, "objective.hidden"),
+        ({"cohort": "d"}, "cohort"),
+    ],
 )
 def test_another_recipe_is_another_run(tmp_path, change, words):
     RunFolder(tmp_path).keep_config(CONFIG, write=True)
