@@ -22,6 +22,7 @@ from anndata.io import write_elem
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.hdf5 import whole_hdf5
 from pathfm.cohort.panel import Panel, one_row_per_patient, read_log_tpm
+from pathfm.cohort.profiles import open_profiles
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
 from pathfm.evaluation.config import EvaluateConfig
@@ -31,7 +32,6 @@ from pathfm.evaluation.probe import Who, probe_classification
 from pathfm.evaluation.tasks import BY_NAME, TASKS, Task
 from pathfm.files import digest, read_parquet, replacing, write_json, write_parquet
 from pathfm.input.benchmarks import READERS, Benchmark
-from pathfm.input.paired import read_expression
 from pathfm.progress import say
 from pathfm.weights.folder import Weights, open_weights
 
@@ -51,7 +51,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     panel = giver.panel
     tasks = [BY_NAME[name] if name in BY_NAME else unknown_task(name) for name in config.tasks] or list(TASKS)
     if panel is not None and BY_NAME["expression"] in tasks:
-        panel.columns(read_expression(folder))
+        panel.columns(open_profiles(folder))
     benchmarks = read_benchmarks(tasks, config)
 
     slides = read_parquet(folder.slides)
@@ -176,7 +176,7 @@ def expression_task(
     if panel is None:
         say("expression: left out, these weights have no gene panel; give --config.panel=RUN of the tuned run")
         return None
-    profiles = one_row_per_patient(read_expression(folder), pairs)
+    profiles = one_row_per_patient(open_profiles(folder), pairs)
     row = pd.Series(np.arange(profiles.n_obs), index=profiles.obs["patient"].astype(str))
     truth = panel.scale(read_log_tpm(profiles, row[people["patient"]].to_numpy(), panel.columns(profiles)))
     who = Who(people["patient"].to_numpy(), people["role"].to_numpy())

@@ -1,15 +1,14 @@
 """What a training run reads of a cohort: the patients of its fold, their tiles, and their expression in the panel's units."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import anndata
 import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.pairing import permuted_patients
 from pathfm.cohort.panel import Panel, fit_panel, one_row_per_patient, read_log_tpm
+from pathfm.cohort.profiles import open_profiles
 from pathfm.cohort.residual import cancer_means, residual_of
 from pathfm.cohort.splits import check_splits, read_splits
 from pathfm.errors import InputError
@@ -71,21 +70,11 @@ def open_training_data(cohort: str, fold: int, panel: str | None, pairing: str, 
     )
 
 
-def read_expression(folder: CohortFolder) -> anndata.AnnData:
-    """`expression.h5ad` of a cohort, its matrix left on disk; InputError when there is none or it is broken."""
-    if not Path(folder.expression).exists():
-        raise InputError(f"the cohort {folder.root} has no expression.h5ad; make it with `pathfm expression`")
-    try:
-        return anndata.read_h5ad(folder.expression, backed="r")
-    except (OSError, KeyError) as error:
-        raise InputError(f"{folder.expression} cannot be read as AnnData: {error}") from error
-
-
 def _expression(
     folder: CohortFolder, pairs: pd.DataFrame, roles: dict[str, list[str]], choice: str, residual: str
 ) -> tuple[Panel, np.ndarray, np.ndarray]:
     """The panel, and the scaled expression of training and of validation patients, or its residual."""
-    profiles = one_row_per_patient(read_expression(folder), pairs)
+    profiles = one_row_per_patient(open_profiles(folder), pairs)
     people = pairs.drop_duplicates("patient").set_index("patient")
     panel = fit_panel(profiles, roles["train"], choice, people["project"])
     row = pd.Series(np.arange(profiles.n_obs), index=profiles.obs["patient"].astype(str))
