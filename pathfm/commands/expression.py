@@ -48,4 +48,5 @@ def summary(report: dict) -> list[str]:
         first = report["left_out_list"][fault][0]
         lines.append(f"left out, {fault}: {count:,} (first: {first['file']}: {first['reason']})")
     lines += [f"{words}: {len(report[key]):,}" for key, words in NOTED.items() if report[key]]
-    return [*lines, *(f"note: {note}" for note in report["notes"]), "every name is in expression.report.json"]
+    lines += [f"note: {note}" for note in report["notes"]] + [f"warning: {warning}" for warning in report["warnings"]]
+    return [*lines, "every name is in expression.report.json"]

@@ -23,6 +23,7 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     from pathfm.cohort.folder import CohortFolder
+    from pathfm.cohort.overlap import no_overlap
     from pathfm.errors import DONE, WRONG_INPUT
     from pathfm.machine import cores
     from pathfm.progress import say
@@ -38,6 +39,9 @@ def run(arguments) -> int:
         if strangers := table.unknown(names, paths):
             say(f"tile: {file} names {len(strangers)} slides that were not given, such as {strangers[0]}")
     folder = CohortFolder(arguments.cohort)
+    patients = {table.identity(slide, table.lookup(owners, same[0]))["patient"] for slide, same in slides.items()} - {None}
+    if warning := no_overlap(patients, "the slides", folder, replaces=folder.slides):
+        say(f"tile: warning: {warning}")
     settings = Settings(arguments.mpp, arguments.tile, arguments.min_tissue)
     rows = tiling.tile_all(folder, slides, settings, arguments.workers or cores(), overrides, owners)
     tiling.note_step(folder, settings, rows, {"mpp_override": arguments.mpp_override, "slides_table": arguments.slides_table})
