@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from pathfm.cohort import barcodes, star
+from pathfm.cohort import barcodes, sample_types, star
 from pathfm.cohort.aliquots import lost_to_sibling
 from pathfm.cohort.downloads import LEGACY_FILE, expression_files, locate
 from pathfm.cohort.folder import CohortFolder, record_step
@@ -25,7 +25,7 @@ from pathfm.progress import track
 TPM_TOTAL, TPM_TOLERANCE = 1e6, 1e3
 LEGACY = "a legacy file (HTSeq or FPKM, GENCODE v22); download augmented_star_gene_counts.tsv instead"
 
-PAIRS_ONLY_AS_TUMOUR = (
+WHAT_TO_ADD = (
     "so they pair with no slide; give the sheet a column `Sample Type` with `Primary Tumor`, `Metastatic`, `Tumor` or `Solid Tissue Normal`"
 )
 
@@ -175,10 +175,12 @@ def stated_types(sheet: Sheet) -> pd.DataFrame:
 
 def _without_type(obs: pd.DataFrame) -> str | None:
     """What to add where the sheet does not tell what a sample is: RNA that is not known to be of tumour pairs with nothing."""
-    untyped = obs.index[obs["sample_type"].isna()]
-    if not len(untyped):
+    types = obs["sample_type"].astype(object)
+    untyped = types[[not isinstance(stated, str) or not sample_types.is_decided(stated) for stated in types]]
+    if untyped.empty:
         return None
-    return f"the sheet states no sample type for {len(untyped):,} of {len(obs):,} samples (the first: {untyped[0]}), {PAIRS_ONLY_AS_TUMOUR}"
+    first = f"{untyped.index[0]}, {untyped.iloc[0] if isinstance(untyped.iloc[0], str) else 'none'}"
+    return f"the sheet states no sample type that is known for {len(untyped):,} of {len(obs):,} samples ({first}), {WHAT_TO_ADD}"
 
 
 def _categories(values: list[str | None]) -> pd.Categorical:

@@ -11,10 +11,10 @@ from anndata.io import read_elem
 
 from pathfm.cohort import barcodes, sample_types
 from pathfm.cohort.folder import CohortFolder
+from pathfm.cohort.pairing import PROFILE_COLUMNS
 from pathfm.cohort.stored_matrix import StoredMatrix, hdf5
 from pathfm.errors import InputError
 
-COLUMNS = ["aliquot", "patient", "sample", "sample_type", "project", "site"]
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?(_PAR_Y)?")
 GENE_IDS = ("gene_id", "gene_ids", "ensembl_id", "ensembl")
 SYMBOLS = ("symbol", "gene_symbol", "gene_name")
@@ -24,7 +24,7 @@ MISSING = ("", "nan", "NaN", "None", "<NA>")  # what is left of a missing value 
 
 @dataclass(frozen=True, eq=False)
 class Profiles:
-    """Profiles by row. `obs`: COLUMNS, by aliquot; `var`: symbol and type ("" unknown), by Ensembl id without version.
+    """Profiles by row. `obs`: PROFILE_COLUMNS, by aliquot; `var`: symbol and type ("" unknown), by Ensembl id without version.
 
     `rows` and `columns` say where profiles and genes stand in the matrix.
     """
@@ -76,7 +76,7 @@ def open_profiles(folder: CohortFolder) -> Profiles:
 
 
 def read_profiles(folder: CohortFolder) -> pd.DataFrame:
-    """The rows of `expression.h5ad` alone, COLUMNS by aliquot, null as None; InputError when the cohort has none."""
+    """The rows of `expression.h5ad` alone, PROFILE_COLUMNS by aliquot, null as None; InputError when the cohort has none."""
     path = _path(folder)
     with hdf5(path) as file:
         return _samples(_table(file, "obs", path), path)
@@ -124,9 +124,9 @@ def _refuse_natural_logarithm(file, path: Path) -> None:
 
 
 def _samples(obs: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """COLUMNS by aliquot; a TCGA barcode tells what a column that is missing would, and its sample type before any column."""
+    """PROFILE_COLUMNS by aliquot; a TCGA barcode tells what a column that is missing would, and its sample type before any column."""
     names = _text(obs.index)
-    given = {column: _text(obs[column]) for column in COLUMNS if column in obs}
+    given = {column: _text(obs[column]) for column in PROFILE_COLUMNS if column in obs}
     aliquots = [aliquot or name for aliquot, name in zip(given.get("aliquot", names), names, strict=True)]
     _refuse_twice(aliquots, "aliquot", path)
     tcga = list(map(barcodes.is_tcga, map(str, aliquots)))
@@ -138,7 +138,7 @@ def _samples(obs: pd.DataFrame, path: Path) -> pd.DataFrame:
     nothing = [None] * len(obs)
     rows = []
     for number, (aliquot, barcoded) in enumerate(zip(aliquots, tcga, strict=True)):
-        row = {column: given.get(column, nothing)[number] for column in COLUMNS} | {"aliquot": aliquot}
+        row = {column: given.get(column, nothing)[number] for column in PROFILE_COLUMNS} | {"aliquot": aliquot}
         if row["patient"] and barcodes.is_tcga(row["patient"]):
             row["patient"] = barcodes.patient(row["patient"])
         if barcoded:
@@ -148,7 +148,7 @@ def _samples(obs: pd.DataFrame, path: Path) -> pd.DataFrame:
             row |= {"patient": patient, "sample": row["sample"] or sample, "site": row["site"] or barcodes.site(patient)}
         code = barcodes.sample_type(aliquot) or barcodes.sample_type(row["sample"] or "")
         rows.append(row | {"sample_type": code or (row["sample_type"] and sample_types.of_word(row["sample_type"]))})
-    return pd.DataFrame(rows, columns=COLUMNS, index=pd.Index(aliquots, dtype=object), dtype=object)
+    return pd.DataFrame(rows, columns=PROFILE_COLUMNS, index=pd.Index(aliquots, dtype=object), dtype=object)
 
 
 def _genes(var: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, np.ndarray]:

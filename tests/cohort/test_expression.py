@@ -345,7 +345,10 @@ def test_samples_without_a_type_or_shared_patients_are_warned_of_and_the_types_o
     assert read_stated_types(download.cohort) == {("P0", "HT-0"): {"01"}, ("P2", "HT-2"): {"11"}}
     patients, untyped = report["warnings"]
     assert patients.startswith("no patient of the sheet is in slides.parquet (the sheet: P0, slides.parquet: C3L-00001)")
-    assert untyped.startswith("the sheet states no sample type for 1 of 2 samples (the first: HT-1)") and "`Sample Type`" in untyped
+    assert (
+        untyped.startswith("the sheet states no sample type that is known for 1 of 2 samples (HT-1, none), so they pair")
+        and "`Sample Type`" in untyped
+    )
     assert [line for line in command.summary(report) if line.startswith("warning: ")] == [f"warning: {patients}", f"warning: {untyped}"]
 
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import sparse
 
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.pairing import pair
+from pathfm.cohort.pairing import PROFILE_COLUMNS, pair
 from pathfm.cohort.panel import fit_panel, one_row_per_patient
-from pathfm.cohort.profiles import COLUMNS, open_profiles, read_profiles, read_stated_types
+from pathfm.cohort.profiles import open_profiles, read_profiles, read_stated_types
 from pathfm.errors import InputError
 
 GENES = 30
@@ -127,7 +127,7 @@ def test_what_others_write_gives_the_same_profiles_pairs_and_panel(tmp_path, nam
     np.testing.assert_allclose(profiles.read(np.array([3, 0, 3]), np.arange(GENES)), ours().X[[3, 0, 3]], rtol=2e-3 if half else 1e-6)
     assert sum(profiles.check()) == 8 * GENES and profiles.var_names.tolist() == IDS
     assert profiles.var["symbol"].tolist() == ours().var["symbol"].tolist()
-    assert profiles.obs.equals(read_profiles(folder)) and list(profiles.obs) == COLUMNS
+    assert profiles.obs.equals(read_profiles(folder)) and list(profiles.obs) == PROFILE_COLUMNS
     assert profiles.obs["patient"].tolist() == [aliquot[:12] for aliquot in ALIQUOTS]
     assert set(profiles.obs["sample_type"]) == {"01"} and profiles.obs["site"].tolist() == [aliquot[5:7] for aliquot in ALIQUOTS]
     slides = pd.DataFrame({"slide": [f"{name[:12]}-01Z-00-DX1" for name in ALIQUOTS[::2]]})
