@@ -21,8 +21,8 @@ from anndata.io import write_elem
 
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.hdf5 import whole_hdf5
-from pathfm.cohort.opened import read_expression
 from pathfm.cohort.panel import Panel, one_row_per_patient, read_log_tpm
+from pathfm.cohort.profiles import open_profiles
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
 from pathfm.evaluation.expression_probe import PredictedExpression, probe_expression
@@ -51,7 +51,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     panel = giver.panel
     tasks = [BY_NAME[name] if name in BY_NAME else unknown_task(name) for name in config.tasks] or list(TASKS)
     if panel is not None and BY_NAME["expression"] in tasks:
-        panel.columns(read_expression(folder))
+        measured(folder, pairs, panel, sorted(set(people["patient"]) & set(pairs["patient"])))  # what cannot be read stops before any work
     benchmarks = read_benchmarks(tasks, config)
 
     slides = read_parquet(folder.slides)
@@ -176,9 +176,7 @@ def expression_task(
     if panel is None:
         say("expression: left out, these weights have no gene panel; give --config.panel=RUN of the tuned run")
         return None
-    profiles = one_row_per_patient(read_expression(folder), pairs)
-    row = pd.Series(np.arange(profiles.n_obs), index=profiles.obs["patient"].astype(str))
-    truth = panel.scale(read_log_tpm(profiles, row[people["patient"]].to_numpy(), panel.columns(profiles)))
+    truth = measured(folder, pairs, panel, people["patient"].tolist())
     who = Who(people["patient"].to_numpy(), people["role"].to_numpy())
     return probe_expression(
         task,
@@ -193,6 +191,13 @@ def expression_task(
         resamples=config.resamples,
         seed=config.seed,
     )
+
+
+def measured(folder: CohortFolder, pairs: pd.DataFrame, panel: Panel, patients: list[str]) -> np.ndarray:
+    """The panel's genes of these patients as the panel scales them, float32 [patients, genes]; InputError for other genes or values."""
+    profiles = one_row_per_patient(open_profiles(folder), pairs)
+    row = pd.Series(np.arange(profiles.n_obs), index=profiles.obs["patient"])
+    return panel.scale(read_log_tpm(profiles, row[patients].to_numpy(), panel.columns(profiles)))
 
 
 def probe_options(config: EvaluateConfig) -> dict:

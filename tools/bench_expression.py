@@ -7,7 +7,6 @@ as gdc-client leaves them, and runs the command in a process of its own:
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import pandas as pd
 
 from pathfm.cohort.star import write_star_counts
 from pathfm.cohort.tables import read_table
+from pathfm.machine import cores
 from pathfm.progress import track
 
 SHEET_COLUMNS = ["File ID", "File Name", "Data Category", "Data Type", "Project ID", "Case ID", "Sample ID", "Sample Type"]
@@ -40,7 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--genes", required=True, type=Path, help="gene annotation, CSV or TSV, also gzipped")
     parser.add_argument("--files", type=int, default=1231)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=cores())
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made (1,231 files take 5.5 GB)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

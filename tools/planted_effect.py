@@ -167,7 +167,8 @@ def finish(job: Job) -> float:
 def make_cohort(folder, world, settings: Settings) -> None:
     """Paints the world and divides its patients by whole hospitals; `splits.parquet` comes last."""
     from pathfm.cohort.division import make_splits
-    from pathfm.cohort.pairing import pair, read_profiles, read_slides
+    from pathfm.cohort.pairing import pair, read_slides
+    from pathfm.cohort.profiles import read_profiles
     from pathfm.demo.records import write_demo_cohort
 
     write_demo_cohort(folder, world, settings.tiles_per_patient)

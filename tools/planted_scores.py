@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import anndata
 import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.opened import read_expression
 from pathfm.cohort.panel import fit_panel, one_row_per_patient, read_log_tpm
+from pathfm.cohort.profiles import open_profiles
 from pathfm.cohort.splits import read_splits
 from pathfm.evaluation.expression_probe import probe_expression
 from pathfm.evaluation.features import Extractor
@@ -51,8 +50,7 @@ def score(weights: Path, folder: CohortFolder, panel: str, programmes: pd.DataFr
 
 def panel_truth(folder: CohortFolder, pairs: pd.DataFrame, train: list[str], patients: list[str], choice: str) -> np.ndarray:
     """Scaled expression float32 [patients, genes] of the panel that training on these patients fits."""
-    expression: anndata.AnnData = read_expression(folder)
-    profiles = one_row_per_patient(expression, pairs)
+    profiles = one_row_per_patient(open_profiles(folder), pairs)
     panel = fit_panel(profiles, train, choice, pairs.drop_duplicates("patient").set_index("patient")["project"])
     row = pd.Series(np.arange(profiles.n_obs), index=profiles.obs["patient"].astype(str))
     return panel.scale(read_log_tpm(profiles, row[patients].to_numpy(), panel.columns(profiles)))

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import pandas as pd
 
-from pathfm.cohort import barcodes, star
+from pathfm.cohort import barcodes, sample_types, star
 from pathfm.cohort.aliquots import lost_to_sibling
 from pathfm.cohort.downloads import LEGACY_FILE, expression_files, locate
 from pathfm.cohort.folder import CohortFolder, record_step
 from pathfm.cohort.matrix import Genes, MatrixWriter, common_genes, read_sample
+from pathfm.cohort.overlap import no_overlap
 from pathfm.cohort.sheets import Sheet, SheetRow, read_sheet
 from pathfm.errors import InputError
 from pathfm.files import digest, replacing, sha256, write_json
@@ -23,6 +24,10 @@ from pathfm.progress import track
 
 TPM_TOTAL, TPM_TOLERANCE = 1e6, 1e3
 LEGACY = "a legacy file (HTSeq or FPKM, GENCODE v22); download augmented_star_gene_counts.tsv instead"
+
+WHAT_TO_ADD = (
+    "so they pair with no slide; give the sheet a column `Sample Type` with `Primary Tumor`, `Metastatic`, `Tumor` or `Solid Tissue Normal`"
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,7 +66,8 @@ def build_expression(gdc_folder: str | Path, sheet_path: str | Path, cohort: Coh
         if not kept:
             raise InputError(_nothing_left(sheet_path, left_out))
         obs = observations(kept, names, files)
-        matrix.finish(obs)
+        matrix.finish(obs, stated_types(sheet))
+    overlap = no_overlap(set(obs["patient"]), "the sheet", cohort, replaces=cohort.expression)
     report = {
         "sheet": Path(sheet_path).name,
         "rows": len(sheet.rows) + len(sheet.refused),
@@ -73,6 +79,7 @@ def build_expression(gdc_folder: str | Path, sheet_path: str | Path, cohort: Coh
         "files_without_a_row": _without_row(gdc_folder, files),
         "lost_to_sibling": _lost(obs),
         **_oddities(kept, obs, tpm_sums, files),
+        "warnings": [*filter(None, (overlap, _without_type(obs)))],
     }
     write_json(report, cohort.expression_report)
     record_step(
@@ -156,6 +163,24 @@ def observations(rows: list[SheetRow], names: dict[str, str], files: dict[str, P
         }
     )
     return table.set_index(pd.Index(table["aliquot"].to_numpy(), dtype=object))
+
+
+def stated_types(sheet: Sheet) -> pd.DataFrame:
+    """patient, sample and sample_type of every sample without a TCGA barcode that the sheet tells the type of, with RNA or without."""
+    rows = [
+        (*name, stated) for name, types in sheet.sample_types.items() for stated in sorted(types) if barcodes.sample_type(name[1]) is None
+    ]
+    return pd.DataFrame(sorted(rows), columns=["patient", "sample", "sample_type"], dtype=object)
+
+
+def _without_type(obs: pd.DataFrame) -> str | None:
+    """What to add where the sheet does not tell what a sample is: RNA that is not known to be of tumour pairs with nothing."""
+    types = obs["sample_type"].astype(object)
+    untyped = types[[not isinstance(stated, str) or not sample_types.is_decided(stated) for stated in types]]
+    if untyped.empty:
+        return None
+    first = f"{untyped.index[0]}, {untyped.iloc[0] if isinstance(untyped.iloc[0], str) else 'none'}"
+    return f"the sheet states no sample type that is known for {len(untyped):,} of {len(obs):,} samples ({first}), {WHAT_TO_ADD}"
 
 
 def _categories(values: list[str | None]) -> pd.Categorical:

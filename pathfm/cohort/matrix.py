@@ -140,11 +140,13 @@ class MatrixWriter:
         if self.bytes.failure:
             raise self.bytes.failure
 
-    def finish(self, obs: pd.DataFrame) -> None:
-        """Cuts the arrays to the rows that were written and adds the table of samples."""
+    def finish(self, obs: pd.DataFrame, samples: pd.DataFrame | None = None) -> None:
+        """Cuts the arrays to the rows that were written and adds their table, and in `uns` what is known of further samples."""
         for array in (self.log_tpm, self.counts):
             array.resize(self.samples, axis=0)
         write_elem(self.file, "obs", obs)
+        if samples is not None and len(samples):
+            write_elem(self.file["uns"], "samples", samples)
 
     def __exit__(self, kind, error, trace) -> None:
         self.file.close()

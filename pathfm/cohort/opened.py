@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.panel import Profiles, one_row_per_patient
+from pathfm.cohort.panel import one_row_per_patient
+from pathfm.cohort.profiles import Profiles, open_profiles
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
 from pathfm.files import digest, read_parquet
@@ -67,19 +68,9 @@ class Cohort:
         if name not in self._matrices:
             paired = name == EXPRESSION
             self._matrices[name] = (
-                one_row_per_patient(read_expression(self.folder), self.pairs) if paired else read_vectors(self.folder.matrix(name))
+                one_row_per_patient(open_profiles(self.folder), self.pairs) if paired else read_vectors(self.folder.matrix(name))
             )
         return self._matrices[name]
-
-
-def read_expression(folder: CohortFolder) -> anndata.AnnData:
-    """`expression.h5ad` of a cohort, its matrix left on disk; InputError when there is none or it is broken."""
-    if not folder.expression.exists():
-        raise InputError(f"the cohort {folder.root} has no expression.h5ad; make it with `pathfm expression`")
-    try:
-        return anndata.read_h5ad(folder.expression, backed="r")
-    except (OSError, KeyError) as error:
-        raise InputError(f"{folder.expression} cannot be read as AnnData: {error}") from error
 
 
 def read_vectors(path: Path) -> anndata.AnnData:

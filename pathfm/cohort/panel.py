@@ -11,49 +11,21 @@ import pandas as pd
 from anndata import AnnData
 
 from pathfm.cohort.genes import PROTEIN_CODING, find_genes, first_of, named_genes
+from pathfm.cohort.profiles import Profiles
 from pathfm.errors import InputError
 from pathfm.files import digest, parquet_metadata, read_parquet, write_parquet
 from pathfm.progress import say
 
 EXPRESSED = 1.0
-ROWS_AT_ONCE = 256
 GENES_AT_ONCE = 1024
 COLUMNS = ["gene", "symbol", "mean", "sd"]
 
 
-@dataclass(frozen=True, eq=False)
-class Profiles:
-    """One row per patient of an AnnData that may be backed (AnnData itself makes no view of a backed view); patients sorted."""
-
-    adata: AnnData
-    rows: np.ndarray
-
-    @cached_property
-    def obs(self) -> pd.DataFrame:
-        return self.adata.obs.iloc[self.rows]
-
-    @property
-    def var(self) -> pd.DataFrame:
-        return self.adata.var
-
-    @property
-    def var_names(self) -> pd.Index:
-        return self.adata.var_names
-
-    @property
-    def n_obs(self) -> int:
-        return len(self.rows)
-
-
 def read_log_tpm(expression: AnnData | Profiles, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """log2(TPM+1) of these rows and columns, float32 [rows, columns]; a backed matrix is read a few rows at a time, never whole."""
+    """log2(TPM+1) of these rows and columns, float32 [rows, columns]; a matrix on disk is read and checked in parts, never whole."""
     if isinstance(expression, Profiles):
-        return read_log_tpm(expression.adata, expression.rows[rows], columns)
-    matrix = np.empty((len(rows), len(columns)), np.float32)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        some = rows[start : start + ROWS_AT_ONCE]
-        matrix[start : start + len(some)] = np.asarray(expression[some].X)[:, columns]
-    return matrix
+        return expression.read(rows, columns)
+    return np.asarray(expression.X)[np.ix_(rows, columns)].astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +48,8 @@ class Panel:
         missing = np.flatnonzero(position < 0)
         if len(missing):
             names = first_of([self.genes[index] for index in missing])
-            matrix = (adata.adata if isinstance(adata, Profiles) else adata).filename or "the expression matrix"
             raise InputError(
-                f"{matrix} lacks {len(missing):,} of the {len(self.genes):,} genes of the panel ({names}); "
+                f"{_name_of(adata)} lacks {len(missing):,} of the {len(self.genes):,} genes of the panel ({names}); "
                 "build it from files of the same gene model"
             )
         return position
@@ -124,7 +95,7 @@ def fit_panel(
 ) -> Panel:
     """Chooses genes and fits their scaling on training patients alone; genes come in the order of their ids.
 
-    `expression` holds log2(TPM+1) with one row per patient (`obs["patient"]`), in memory or backed. `choice` is
+    `expression` holds log2(TPM+1) with one row per patient (`obs["patient"]`), in memory or on disk. `choice` is
     "protein_coding": all protein-coding genes with TPM ≥ 1 in at least `min_share` of the training patients; "hvg:N": of these the
     N with the highest variance within `cancer` (class by patient), ties by id; "hallmark" or "gmt:FILE": all genes of the gene
     sets; "list:FILE": symbols or Ensembl ids; "all": every column. Genes that are constant among the training patients are dropped.
@@ -140,6 +111,11 @@ def fit_panel(
         log_tpm = read_log_tpm(expression, rows, columns)
     elif choice == "protein_coding" or kind == "hvg" and argument.isdecimal() and int(argument) > 0:
         columns = np.flatnonzero(expression.var["type"] == PROTEIN_CODING)
+        if not len(columns):
+            raise InputError(
+                f"no gene of {_name_of(expression)} has the type {PROTEIN_CODING} in var['type'], which the panel {choice!r} chooses by; "
+                "add that column, or name the genes with hallmark or list:FILE"
+            )
         log_tpm = read_log_tpm(expression, rows, columns)
         keep = np.flatnonzero(_by_genes(log_tpm, lambda block: (block >= EXPRESSED).mean(axis=0)) >= min_share)
         if kind == "hvg":
@@ -162,6 +138,10 @@ def fit_panel(
         )
     chosen = expression.var.iloc[columns[order]]
     return Panel(tuple(chosen.index), tuple(chosen["symbol"].astype(str)), mean, sd, float(clip))
+
+
+def _name_of(expression: AnnData | Profiles) -> str:
+    return str(expression.path) if isinstance(expression, Profiles) else "the expression matrix"
 
 
 def _rows_of(expression: AnnData | Profiles, patients: Iterable[str]) -> np.ndarray:
@@ -195,24 +175,17 @@ def _most_variable(log_tpm: np.ndarray, candidates: np.ndarray, names: pd.Index,
     return candidates[np.lexsort([names[candidates].to_numpy(str), -variance])[:count]]
 
 
-def one_row_per_patient(adata: AnnData, pairs: pd.DataFrame) -> Profiles:
-    """Each paired patient's chosen aliquot, patients sorted; InputError when an aliquot is missing."""
+def one_row_per_patient(profiles: Profiles, pairs: pd.DataFrame) -> Profiles:
+    """Each paired patient's chosen aliquot, patients sorted; InputError when an aliquot is missing or another patient's."""
     chosen = pairs[["patient", "aliquot"]].drop_duplicates().sort_values("patient")
     if chosen["patient"].duplicated().any():
         twice = chosen["patient"][chosen["patient"].duplicated()].iloc[0]
         raise InputError(f"patient {twice} is paired with two aliquots; pair again with `pathfm cohort`")
-    rows = adata.obs_names.get_indexer(chosen["aliquot"])
-    if (rows < 0).any():
-        missing = chosen["aliquot"][rows < 0].iloc[0]
-        raise InputError(f"the expression matrix has no aliquot {missing}, which pairs.parquet names; pair again with `pathfm cohort`")
-    return Profiles(adata, rows)
-
-
-def expression_of(adata: AnnData, pairs: pd.DataFrame, columns: np.ndarray | None = None) -> tuple[list[str], np.ndarray]:
-    """Paired patients, sorted, and log2(TPM+1) of each one's chosen aliquot, float32 [patients, genes].
-
-    `columns` (of `panel.columns`) picks genes; without it all are read.
-    """
-    profiles = one_row_per_patient(adata, pairs)
-    columns = np.arange(adata.n_vars) if columns is None else columns
-    return profiles.obs["patient"].astype(str).tolist(), read_log_tpm(profiles, np.arange(profiles.n_obs), columns)
+    found = profiles.of(chosen["aliquot"].tolist())
+    strangers = np.flatnonzero(found.obs["patient"].to_numpy() != chosen["patient"].to_numpy())
+    if len(strangers):
+        row = chosen.iloc[strangers[0]]
+        raise InputError(
+            f"{profiles.path} has the aliquot {row['aliquot']} of another patient than {row['patient']}; pair again with `pathfm cohort`"
+        )
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pathfm.cohort import barcodes
+from pathfm.cohort import barcodes, sample_types
 from pathfm.cohort.tables import read_bytes, read_table
 from pathfm.errors import InputError
 
@@ -17,26 +17,13 @@ EXPRESSION = "Gene Expression Quantification"
 COLUMNS = ("File ID", "File Name", "Case ID", "Sample ID")
 MAX_JSON_BYTES = 2 << 30
 
-SAMPLE_TYPES = {
-    "primary tumor": "01",
-    "primary": "01",
-    "recurrent tumor": "02",
-    "recurrence": "02",
-    "primary blood derived cancer - peripheral blood": "03",
-    "additional - new primary": "05",
-    "new primary": "05",
-    "metastatic": "06",
-    "additional metastatic": "07",
-    "primary blood derived cancer - bone marrow": "09",
-    "blood derived normal": "10",
-    "solid tissue normal": "11",
-    "bone marrow normal": "14",
-}
-
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One expression file and its sample; `aliquot` is None where the sheet does not know it."""
+    """One expression file and its sample; `aliquot` is None where the sheet does not know it.
+
+    `sample_type` is that of the barcode, and where there is none, what the sheet states (`pathfm.cohort.sample_types`); None: nothing.
+    """
 
     file_id: str
     file_name: str
@@ -50,12 +37,21 @@ class SheetRow:
 
 @dataclass
 class Sheet:
-    """The rows that can be used, those that cannot with the reason, and how many rows are about other kinds of data."""
+    """The rows that can be used, those that cannot with the reason, and how many rows are about other kinds of data.
+
+    `sample_types`: (patient, sample) → the types that any row states of it, also one of other data: the sample may be that of a slide.
+    """
 
     rows: list[SheetRow] = field(default_factory=list)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
+    sample_types: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     other_data: int = 0
     repeated: int = 0
+
+    def note_type(self, row: "SheetRow | str") -> None:
+        """Keeps what a row that can be used states of its sample."""
+        if isinstance(row, SheetRow) and row.sample_type:
+            self.sample_types.setdefault((row.patient, row.sample), set()).add(row.sample_type)
 
 
 def read_sheet(path: str | Path) -> Sheet:
@@ -89,6 +85,8 @@ def _sample_sheet(path: Path, sheet: Sheet) -> Iterator[tuple[str, str, SheetRow
     if missing:
         raise InputError(f"{path} is no GDC sample sheet: it lacks the column {missing[0]!r}; the portal's cart gives sheet and metadata")
     for number, values in enumerate(table.to_dict("records"), 1):
+        row = _sheet_row(values)
+        sheet.note_type(row)
         if values.get("Data Type") not in (None, EXPRESSION):
             sheet.other_data += 1
             continue
@@ -96,40 +94,32 @@ def _sample_sheet(path: Path, sheet: Sheet) -> Iterator[tuple[str, str, SheetRow
         if not file_id or not file_name:
             yield file_id or "", file_name or "", f"row {number} of the sheet lacks a file id or a file name"
             continue
-        yield file_id, file_name, _sheet_row(values)
+        yield file_id, file_name, row
 
 
 def _sheet_row(values: dict[str, str | None]) -> SheetRow | str:
     """The row, or why it cannot be used. Cells of joined samples are taken when all are of one patient and one type."""
-    samples, cases, stated = _split(values["Sample ID"]), _split(values["Case ID"]), _stated_types(values)
+    samples, cases, stated = _split(values["Sample ID"]), _split(values["Case ID"]), sample_types.stated(values)
     if not samples:
         return "the sheet names no sample for it"
     tcga = all(map(barcodes.is_tcga, samples))
+    cases = [barcodes.patient(case) if barcodes.is_tcga(case) else case for case in cases]
     patients = set(map(barcodes.patient, samples)) if tcga else set(cases or samples)
-    types = set(map(barcodes.sample_type, samples)) if tcga else stated or {None}
-    if len(patients) > 1 or len(types) > 1 or (len(samples) > 1 and not tcga):
+    coded = {barcodes.sample_type(sample) for sample in samples} - {None} if tcga else set()
+    if len(patients) > 1 or len(coded) > 1 or (len(samples) > 1 and not tcga):
         return f"the sheet gives this file to several samples: {', '.join(samples)}"
-    patient, sample_type = patients.pop(), types.pop()
+    patient, code = patients.pop(), coded.pop() if coded else None
     if cases and cases != [patient]:
         return f"the sheet's case {', '.join(cases)} and sample {samples[0]} are not of one patient"
-    if sample_type and any(barcodes.is_tumour(code) != barcodes.is_tumour(sample_type) for code in stated):
+    if code and stated and sample_types.is_decided(stated) and sample_types.is_tumour(stated) != sample_types.is_tumour(code):
         return f"the sheet and the barcode {samples[0]} disagree on whether it is tumour or normal tissue"
-    return SheetRow(values["File ID"], values["File Name"], None, min(samples), patient, sample_type, values.get("Project ID"))
+    sample = min(samples).upper() if tcga else min(samples)
+    return SheetRow(values["File ID"], values["File Name"], None, sample, patient, code or stated, values.get("Project ID"))
 
 
 def _split(value: str | None) -> list[str]:
     """The distinct values of a comma-joined cell, in order."""
     return list(dict.fromkeys(part.strip() for part in (value or "").split(",") if part.strip()))
-
-
-def _stated_types(values: dict[str, str | None]) -> set[str]:
-    """Two digits from the old sheet's `Sample Type` or the new one's columns; empty where they say too little."""
-    words = [word.lower() for word in _split(values.get("Sample Type"))]
-    if not words:
-        descriptors = [word.lower() for word in _split(values.get("Tumor Descriptor"))]
-        tissues = {word.lower() for word in _split(values.get("Tissue Type"))}
-        words = ["solid tissue normal"] * ("normal" in tissues) + descriptors * ("tumor" in tissues)
-    return {SAMPLE_TYPES[word] for word in words if word in SAMPLE_TYPES}
 
 
 def _metadata(path: Path, sheet: Sheet) -> Iterator[tuple[str, str, SheetRow | str]]:
@@ -147,13 +137,15 @@ def _metadata(path: Path, sheet: Sheet) -> Iterator[tuple[str, str, SheetRow | s
         if not (isinstance(file_id, str) and file_id and isinstance(file_name, str) and file_name):
             yield str(file_id or ""), str(file_name or ""), f"entry {number} of the metadata lacks file_id or file_name"
             continue
-        yield file_id, file_name, _metadata_row(file_id, file_name, entry)
+        row = _metadata_row(file_id, file_name, entry)
+        sheet.note_type(row)
+        yield file_id, file_name, row
 
 
 def _metadata_row(file_id: str, file_name: str, entry: dict) -> SheetRow | str:
     entities = entry.get("associated_entities")
     entities = [entity for entity in entities if isinstance(entity, dict)] if isinstance(entities, list) else []
-    aliquots = sorted({str(entity["entity_submitter_id"]) for entity in entities if entity.get("entity_submitter_id")})
+    aliquots = sorted({str(entity["entity_submitter_id"]).strip() for entity in entities if entity.get("entity_submitter_id")})
     if not aliquots:
         return "the metadata names no aliquot for it (associated_entities); add that field to the export or use the sample sheet"
     if len(aliquots) > 1:
@@ -163,20 +155,24 @@ def _metadata_row(file_id: str, file_name: str, entry: dict) -> SheetRow | str:
     case = cases[0] if isinstance(cases, list) and cases and isinstance(cases[0], dict) else {}
     project = case.get("project")
     project = project.get("project_id") if isinstance(project, dict) else None
-    tcga = barcodes.is_tcga(aliquot)
-    patient = barcodes.patient(aliquot) if tcga else str(case.get("submitter_id") or aliquot)
-    sample = barcodes.sample(aliquot) if tcga else aliquot
-    types = {barcodes.sample_type(aliquot)} if tcga else _types_of_samples(case) or {None}
+    tcga, code = barcodes.is_tcga(aliquot), barcodes.sample_type(aliquot)
+    patient = barcodes.patient(aliquot) if tcga else str(case.get("submitter_id") or aliquot).strip()
+    samples = _samples(case)
+    names = {str(sample["submitter_id"]).strip() for sample in samples if sample.get("submitter_id")}
+    sample = barcodes.sample(aliquot) if tcga else names.pop() if len(names) == 1 else aliquot
+    types = {code} if code else set(map(_stated, samples)) - {None} or {None}
     if len(types) > 1:
         return f"the metadata gives {aliquot} samples of several types: {', '.join(sorted(types))}"
     size = entry.get("file_size")
     return SheetRow(file_id, file_name, aliquot, sample, patient, types.pop(), project, size if isinstance(size, int) else None)
 
 
-def _types_of_samples(case: dict) -> set[str]:
-    """Two digits from `cases.samples` of the metadata, where the export has that field; other programmes than TCGA need it."""
+def _samples(case: dict) -> list[dict]:
+    """`cases.samples` of the metadata, where the export has that field; other programmes than TCGA need it for the sample type."""
     samples = case.get("samples")
-    samples = [sample for sample in samples if isinstance(sample, dict)] if isinstance(samples, list) else []
-    columns = {"Sample Type": "sample_type", "Tumor Descriptor": "tumor_descriptor", "Tissue Type": "tissue_type"}
-    cells = [{column: str(sample.get(key) or "") for column, key in columns.items()} for sample in samples]
-    return set().union(*map(_stated_types, cells))
+    return [sample for sample in samples if isinstance(sample, dict)] if isinstance(samples, list) else []
+
+
+def _stated(sample: dict) -> str | None:
+    cells = {"Sample Type": "sample_type", **{column: column.lower().replace(" ", "_") for column in sample_types.COLUMNS}}
+    return sample_types.stated({column: str(sample.get(key) or "") for column, key in cells.items()})

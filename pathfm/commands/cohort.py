@@ -22,29 +22,39 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
+    from collections import Counter
+
     from pathfm.cohort.division import balance, make_splits
     from pathfm.cohort.folder import CohortFolder, record_step
-    from pathfm.cohort.pairing import listing, pair, read_profiles, read_slides
+    from pathfm.cohort.overlap import no_overlap
+    from pathfm.cohort.pairing import listing, pair, read_slides
+    from pathfm.cohort.profiles import open_profiles, read_stated_types
     from pathfm.cohort.sites import merge_sites, one_site, read_institutions
     from pathfm.cohort.splits import check_splits
     from pathfm.errors import InputError
     from pathfm.files import read_parquet, write_parquet
-    from pathfm.progress import say
+    from pathfm.progress import say, track
 
     parts = fractions(arguments.fractions) if arguments.fractions else arguments.folds
     folder = CohortFolder.open(arguments.cohort)
-    slides, profiles = read_slides(folder), read_profiles(folder)
+    slides, profiles = read_slides(folder), open_profiles(folder)
     labels = read_parquet(folder.labels) if folder.labels.exists() else None
     institutions = read_institutions(arguments.sites) if arguments.sites else {}
 
-    pairing = pair(slides, profiles)
+    pairing = pair(slides, profiles.obs, read_stated_types(folder))
     pairs = merge_sites(pairing.pairs, institutions)
     for line in listing(pairing.slides_left_out, "slides") + listing(pairing.profiles_left_out, "RNA profiles"):
         say(line)
     if pairs.empty:
-        raise InputError(
-            f"{folder.root}: none of {len(slides):,} slides pairs with one of {len(profiles):,} profiles; do they name the same patients?"
-        )
+        reason = f"most profiles: {Counter(pairing.profiles_left_out.values()).most_common(1)[0][0]}"
+        if (patients := set(slides["patient"].dropna())).isdisjoint(profiles.obs["patient"]):
+            reason = no_overlap(patients, "slides.parquet", folder, replaces=folder.slides) or reason
+        raise InputError(f"{folder.root}: none of {len(slides):,} slides pairs with one of {profiles.n_obs:,} profiles; {reason}")
+    if warning := no_overlap(set(pairs["patient"]), "the pairs", folder):
+        say(f"warning: {warning}")
+    paired = profiles.of(sorted(set(pairs["aliquot"])))
+    for _ in track(paired.check(), "expression", unit="parts"):
+        pass
     say(f"{len(pairs):,} slides of {pairs['patient'].nunique():,} patients are paired")
 
     site, without_site = one_site(pairs) if arguments.split == "site" else (dict(zip(pairs["patient"], pairs["site"], strict=True)), {})

@@ -11,7 +11,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
     parser.add_argument("--patients", type=int, default=96, help="how many patients (default 96)")
     parser.add_argument("--seed", type=int, default=0, help="which world (default 0)")
-    parser.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
+    parser.add_argument("--workers", type=int, default=None, help="processes (default: one for each core that may be used)")
 
 
 def run(arguments) -> int:
@@ -22,13 +22,13 @@ def run(arguments) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from pathfm.demo.folder import write_world
     from pathfm.errors import DONE, InputError
+    from pathfm.machine import cores
     from pathfm.progress import say
-    from pathfm.slides import engine
 
     if arguments.workers is not None and arguments.workers < 1:
         raise InputError(f"--workers is {arguments.workers}; give 1 or more")
     out = Path(arguments.out)
-    world = write_world(out, arguments.patients, arguments.seed, arguments.workers or engine.cores())
+    world = write_world(out, arguments.patients, arguments.seed, arguments.workers or cores())
     projects = world.people["project"].str.removeprefix("TCGA-").value_counts().sort_index()
     patients = f"{len(world.people)} patients ({', '.join(f'{name} {count}' for name, count in projects.items())})"
     files = f"{len(world.slides)} slides, {len(world.aliquots)} RNA files and a benchmark in {out / 'mhist'}"

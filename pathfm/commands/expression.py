@@ -20,17 +20,19 @@ def add_arguments(parser) -> None:
     parser.add_argument("gdc_dir", metavar="GDC_DIR", help="the folder of downloaded files")
     parser.add_argument("--sheet", required=True, metavar="FILE", help="gdc_sample_sheet.tsv or metadata.json, also gzipped")
     parser.add_argument("--cohort", required=True, metavar="DIR", help="the cohort folder, made when it is not there")
-    parser.add_argument("--workers", type=int, default=None, metavar="N", help="reading threads (default: one a core)")
+    parser.add_argument(
+        "--workers", type=int, default=None, metavar="N", help="reading threads (default: one for each core that may be used)"
+    )
 
 
 def run(arguments) -> int:
-    import os
     from pathlib import Path
 
     from pathfm.cohort.expression import build_expression
     from pathfm.cohort.folder import CohortFolder
+    from pathfm.machine import cores
 
-    workers = os.cpu_count() or 1 if arguments.workers is None else arguments.workers
+    workers = cores() if arguments.workers is None else arguments.workers
     if workers < 1:
         raise InputError(f"--workers {workers} makes no sense; give 1 or more")
     report = build_expression(arguments.gdc_dir, arguments.sheet, CohortFolder(Path(arguments.cohort)), workers)
@@ -46,4 +48,5 @@ def summary(report: dict) -> list[str]:
         first = report["left_out_list"][fault][0]
         lines.append(f"left out, {fault}: {count:,} (first: {first['file']}: {first['reason']})")
     lines += [f"{words}: {len(report[key]):,}" for key, words in NOTED.items() if report[key]]
-    return [*lines, *(f"note: {note}" for note in report["notes"]), "every name is in expression.report.json"]
+    lines += [f"note: {note}" for note in report["notes"]] + [f"warning: {warning}" for warning in report["warnings"]]
+    return [*lines, "every name is in expression.report.json"]

@@ -18,14 +18,16 @@ def add_arguments(parser) -> None:
     parser.add_argument("--min-tissue", type=float, default=0.5, help="least share of tissue in a tile, 0 to 1 (default 0.5)")
     parser.add_argument("--mpp-override", type=Path, metavar="FILE", help="CSV slide,mpp: µm per pixel that the file does not tell")
     parser.add_argument("--slides-table", type=Path, metavar="FILE", help="CSV slide,patient,sample,site: for names without a TCGA barcode")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: the number of cores)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core that may be used)")
 
 
 def run(arguments) -> int:
     from pathfm.cohort.folder import CohortFolder
+    from pathfm.cohort.overlap import no_overlap
     from pathfm.errors import DONE, WRONG_INPUT
+    from pathfm.machine import cores
     from pathfm.progress import say
-    from pathfm.slides import engine, table, tiling
+    from pathfm.slides import table, tiling
     from pathfm.slides.tiler import Settings
 
     check(arguments)
@@ -37,8 +39,11 @@ def run(arguments) -> int:
         if strangers := table.unknown(names, paths):
             say(f"tile: {file} names {len(strangers)} slides that were not given, such as {strangers[0]}")
     folder = CohortFolder(arguments.cohort)
+    patients = {table.identity(slide, table.lookup(owners, same[0]))["patient"] for slide, same in slides.items()} - {None}
+    if warning := no_overlap(patients, "the slides", folder, replaces=folder.slides):
+        say(f"tile: warning: {warning}")
     settings = Settings(arguments.mpp, arguments.tile, arguments.min_tissue)
-    rows = tiling.tile_all(folder, slides, settings, arguments.workers or engine.cores(), overrides, owners)
+    rows = tiling.tile_all(folder, slides, settings, arguments.workers or cores(), overrides, owners)
     tiling.note_step(folder, settings, rows, {"mpp_override": arguments.mpp_override, "slides_table": arguments.slides_table})
     tiling.report(rows)
     return DONE if any(row["status"] == "done" for row in rows) else WRONG_INPUT

@@ -15,11 +15,6 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[tuple[Job, Result | None]]:
     """Yields each job with its result as it ends, in no order; None for a job that killed its process (memory, a native crash).
 

@@ -98,3 +98,63 @@ def test_a_cohort_in_which_nothing_pairs_is_refused(folder, capsys):
     slides.assign(patient=[f"X{number}" for number in range(len(slides))]).to_parquet(folder.slides)
     assert run("--cohort", folder.root) == 2
     assert "none of 31 slides pairs with one of 31 profiles" in capsys.readouterr().err
+
+
+def rewrite(folder, change) -> None:
+    """The cohort's expression as another tool leaves it."""
+    data = anndata.read_h5ad(folder.expression)
+    change(data).write_h5ad(folder.expression)
+
+
+def scaled(data: anndata.AnnData) -> anndata.AnnData:
+    data.X[3] = -1.0
+    return data
+
+
+def scaled_where_nothing_pairs(data: anndata.AnnData) -> anndata.AnnData:
+    data.X[-1] = -1.0
+    return data
+
+
+def test_values_that_are_not_log2_tpm_are_refused_and_nothing_is_written(folder, capsys):
+    rewrite(folder, scaled)
+    assert run("--cohort", folder.root, "--folds", 3) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"the values X in {folder.expression} are not log2(TPM + 1): some are negative" in said
+    assert not folder.pairs.exists() and not folder.splits.exists()
+
+
+def test_values_of_a_profile_that_pairs_with_nothing_do_not_matter(folder):
+    rewrite(folder, scaled_where_nothing_pairs)
+    assert run("--cohort", folder.root, "--folds", 3) == 0
+
+
+def test_a_profile_of_no_stated_type_is_left_out_and_the_sentence_says_what_to_add(folder, capsys):
+    def untyped(data):
+        data.obs = data.obs.assign(patient=[f"P{n}" for n in range(31)], aliquot=[f"r{n}" for n in range(31)], sample=data.obs["site"])
+        data.obs = data.obs.drop(columns=["sample_type", "site"])
+        return data
+
+    rewrite(folder, untyped)
+    slides = pd.read_parquet(folder.slides)
+    slides.assign(patient=[f"P{n}" for n in range(31)], sample=None, sample_type=None).to_parquet(folder.slides)
+    assert run("--cohort", folder.root) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].endswith("most profiles: no sample type is given (the sheet needs a column `Sample Type`, such as Primary Tumor, "
+                             "for `pathfm expression`)")  # fmt: skip
+
+
+def test_slides_and_rna_of_other_patients_are_shown_side_by_side(folder, capsys):
+    slides = pd.read_parquet(folder.slides)
+    slides.assign(patient=[f"C3L-{number:05}" for number in range(len(slides))]).to_parquet(folder.slides)
+    assert run("--cohort", folder.root) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        "no patient of slides.parquet is in expression.h5ad or labels.parquet (slides.parquet: C3L-00000, expression.h5ad: TCGA-A1-" in said
+    )
+
+
+def test_labels_of_other_patients_are_said_though_slides_and_rna_pair(folder, capsys):
+    pd.DataFrame({"patient": [f"X{number}" for number in range(30)], "cancer": ["BRCA", "KIRC"] * 15}).to_parquet(folder.labels)
+    run("--cohort", folder.root, "--folds", 3)
+    assert "warning: no patient of the pairs is in labels.parquet (the pairs: TCGA-A1-0000, labels.parquet: X0)" in capsys.readouterr().err

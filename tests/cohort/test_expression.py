@@ -14,6 +14,7 @@ import pytest
 
 from pathfm.cohort.expression import build_expression
 from pathfm.cohort.folder import CohortFolder
+from pathfm.cohort.profiles import read_stated_types
 from pathfm.cohort.star import read_star_counts, write_star_counts
 from pathfm.commands import expression as command
 from pathfm.errors import InputError
@@ -328,3 +329,30 @@ def test_the_command_prints_what_was_made_and_left_out(download, capsys):
         command.run(parser.parse_args([*arguments, "--workers", "0"]))
     with pytest.raises(InputError, match="there is no folder of GDC files"):
         command.run(parser.parse_args([str(download.gdc / "none"), *arguments[1:]]))
+
+
+def test_samples_without_a_type_or_shared_patients_are_warned_of_and_the_types_of_all_samples_are_kept(download):
+    download.cohort.root.mkdir()
+    pd.DataFrame({"slide": ["a"], "patient": ["C3L-00001"]}).to_parquet(download.cohort.slides)
+    for number in range(2):
+        download.add(f"id{number}", f"HT-{number}", name=f"{number}{SUFFIX}")
+    download.list("id2", "HT-2", f"absent{SUFFIX}")
+    table = pd.read_csv(download.sheet(), sep="\t", dtype=str).assign(**{"Case ID": ["P0", "P1", "P2"]})
+    path = download.root / "typed.tsv"
+    table.assign(**{"Sample Type": ["Primary Tumor", "'--", "Solid Tissue Normal"]}).to_csv(path, sep="\t", index=False)
+    matrix, report = download.build(path)
+    assert matrix.obs["sample_type"].tolist()[0] == "01" and matrix.obs["sample_type"].isna().tolist() == [False, True]
+    assert read_stated_types(download.cohort) == {("P0", "HT-0"): {"01"}, ("P2", "HT-2"): {"11"}}
+    patients, untyped = report["warnings"]
+    assert patients.startswith("no patient of the sheet is in slides.parquet (the sheet: P0, slides.parquet: C3L-00001)")
+    assert (
+        untyped.startswith("the sheet states no sample type that is known for 1 of 2 samples (HT-1, none), so they pair")
+        and "`Sample Type`" in untyped
+    )
+    assert [line for line in command.summary(report) if line.startswith("warning: ")] == [f"warning: {patients}", f"warning: {untyped}"]
+
+
+def test_a_sheet_of_tcga_has_nothing_to_warn_of(download):
+    download.add("id1", "TCGA-A7-A0A1-01A")
+    matrix, report = download.build()
+    assert report["warnings"] == [] and "samples" not in matrix.uns

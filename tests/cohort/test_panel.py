@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.genes import HALLMARK, find_genes, named_genes, read_gene_list, read_gmt
-from pathfm.cohort.panel import Panel, expression_of, fit_panel, one_row_per_patient, read_log_tpm, variance_within
+from pathfm.cohort.panel import Panel, fit_panel, one_row_per_patient, read_log_tpm, variance_within
+from pathfm.cohort.profiles import Profiles, open_profiles
 from pathfm.errors import InputError
 
 PATIENTS = [f"P{number:02}" for number in range(40)]
@@ -25,6 +27,11 @@ def matrix(genes: int = 60, seed: int = 0) -> anndata.AnnData:
     var.loc[var.index[7], "type"] = "protein_coding"
     obs = pd.DataFrame({"patient": PATIENTS}, index=[f"{patient}-aliquot" for patient in PATIENTS])
     return anndata.AnnData(np.log2(tpm + 1).astype(np.float32), obs, var)
+
+
+def on_disk(expression: anndata.AnnData, folder) -> Profiles:
+    expression.write_h5ad(folder / "expression.h5ad")
+    return open_profiles(CohortFolder.open(folder))
 
 
 @pytest.fixture(scope="module")
@@ -206,30 +213,36 @@ def test_a_matrix_of_other_genes_is_refused_by_name(expression):
         panel.columns(expression[:, expression.var_names != panel.genes[0]])
 
 
-@pytest.mark.parametrize("backed", [False, True])
-def test_expression_comes_as_one_row_per_paired_patient(expression, tmp_path, backed):
-    expression = expression.copy()
-    if backed:
-        expression.write_h5ad(tmp_path / "expression.h5ad")
-        expression = anndata.read_h5ad(tmp_path / "expression.h5ad", backed="r")
+def test_expression_comes_as_one_row_per_paired_patient(expression, tmp_path):
     order = [5, 0, 31, 5]
     pairs = pd.DataFrame({"patient": [PATIENTS[row] for row in order], "aliquot": expression.obs_names[order]})
     values = matrix().X
-    patients, log_tpm = expression_of(expression, pairs)
-    assert patients == ["P00", "P05", "P31"] and log_tpm.dtype == np.float32
-    np.testing.assert_array_equal(log_tpm, values[[0, 5, 31]])
-    columns = np.array([9, 2, 50])
-    np.testing.assert_array_equal(expression_of(expression, pairs, columns)[1], values[[0, 5, 31]][:, columns])
-    np.testing.assert_array_equal(read_log_tpm(expression, np.array([7, 3]), columns), values[[7, 3]][:, columns])
-    view = one_row_per_patient(expression, pairs)
-    assert fit_panel(view, ["P00", "P31"], "protein_coding").hash == fit_panel(matrix(), ["P00", "P31"], "protein_coding").hash
-    if backed:
-        expression.file.close()
+    profiles = on_disk(expression, tmp_path)
+    rows, columns = np.array([7, 3, 7]), np.array([9, 2, 50])
+    np.testing.assert_array_equal(read_log_tpm(profiles, rows, columns), values[rows][:, columns])
+    chosen = one_row_per_patient(profiles, pairs)
+    assert chosen.obs["patient"].tolist() == ["P00", "P05", "P31"] and chosen.n_obs == 3
+    np.testing.assert_array_equal(read_log_tpm(chosen, np.array([2, 0, 1]), columns), values[[31, 0, 5]][:, columns])
+    assert fit_panel(chosen, ["P00", "P31"], "protein_coding").hash == fit_panel(matrix(), ["P00", "P31"], "protein_coding").hash
 
 
-def test_pairs_that_do_not_fit_the_matrix_are_refused(expression):
+def test_pairs_that_do_not_fit_the_matrix_are_refused(expression, tmp_path):
+    profiles = on_disk(expression, tmp_path)
     pairs = pd.DataFrame({"patient": ["P00", "P00"], "aliquot": ["P00-aliquot", "P01-aliquot"]})
     with pytest.raises(InputError, match="patient P00 is paired with two aliquots"):
-        expression_of(expression, pairs)
+        one_row_per_patient(profiles, pairs)
     with pytest.raises(InputError, match="has no aliquot gone"):
-        expression_of(expression, pairs[:1].assign(aliquot="gone"))
+        one_row_per_patient(profiles, pairs[:1].assign(aliquot="gone"))
+    with pytest.raises(InputError, match="has the aliquot P00-aliquot of another patient than P01; pair again"):
+        one_row_per_patient(profiles, pairs[:1].assign(patient="P01"))
+
+
+def test_a_matrix_that_does_not_tell_the_types_of_genes_is_refused_where_they_choose(expression, tmp_path):
+    untyped = expression.copy()
+    del untyped.var["type"]
+    profiles = on_disk(untyped, tmp_path)
+    for choice in ("protein_coding", "hvg:3"):
+        with pytest.raises(InputError, match="no gene .* has the type protein_coding .* add that column, or name the genes"):
+            fit_panel(profiles, TRAINING, choice)
+    (tmp_path / "genes.txt").write_text("GENE1\nENSG00000000002.7\n")
+    assert len(fit_panel(profiles, TRAINING, f"list:{tmp_path / 'genes.txt'}").genes) == 2

@@ -154,3 +154,48 @@ def test_what_is_neither_sheet_nor_metadata_is_refused(tmp_path, name, text, mes
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         read_sheet(tmp_path / name)
+
+
+def test_words_that_are_no_tumour_or_that_nobody_knows_are_kept_for_the_listing(tmp_path):
+    read = sheet(
+        tmp_path,
+        OLD,
+        ("f1", "a.tsv", *KIND, "HCM-1", "HCM-1-85A", "Next Generation Cancer Model"),
+        ("f2", "b.tsv", *KIND, "HCM-1", "HCM-1-91T", "Primary Tumour"),
+        ("f3", "c.tsv", *KIND, "HCM-2", "HCM-2-x", "a word of our own"),
+        ("f4", "d.tsv", *KIND, "HCM-3", "HCM-3-x", "--"),
+        ("f5", "e.tsv", *KIND, "TCGA-A7-A0DB", "TCGA-A7-A0DB", "Metastatic"),
+    )
+    assert [row.sample_type for row in read.rows] == ["Next Generation Cancer Model", "01", "a word of our own", None, "06"]
+
+
+def test_a_tcga_barcode_decides_where_the_word_says_nothing_and_is_refused_where_the_word_contradicts_it(tmp_path):
+    words = ["FFPE Scrolls", "Unknown", "a word of our own", "Tumor", "Cell Lines", "Control Analyte", "Solid Tissue Normal"]
+    rows = [(f"f{n}", f"{n}.tsv", *KIND, "TCGA-A7-A0DB", "TCGA-A7-A0DB-01A", word) for n, word in enumerate(words)]
+    read = sheet(tmp_path, OLD, *rows)
+    assert {row.file_id: row.sample_type for row in read.rows} == dict.fromkeys(["f0", "f1", "f2", "f3"], "01")
+    assert [file_id for file_id, _, reason in read.refused if "tumour or normal" in reason] == ["f4", "f5", "f6"]
+
+
+def test_barcodes_in_small_letters_are_read_as_capitals(tmp_path):
+    read = sheet(tmp_path, OLD, ("f1", "a.tsv", *KIND, "tcga-a7-a0db", "tcga-a7-a0db-11a", "Solid Tissue Normal"))
+    assert [(row.patient, row.sample, row.sample_type) for row in read.rows] == [("TCGA-A7-A0DB", "TCGA-A7-A0DB-11A", "11")]
+
+
+def test_types_are_known_of_samples_whose_rows_are_about_other_data_too(tmp_path):
+    read = sheet(
+        tmp_path,
+        OLD,
+        ("f1", "a.tsv", *KIND, "C3L-1", "C3L-1-T", "Primary Tumor"),
+        ("f2", "b.svs", "Biospecimen", "Slide Image", "CPTAC-3", "C3L-1", "C3L-1-N", "Solid Tissue Normal"),
+        ("f3", "c.svs", "Biospecimen", "Slide Image", "CPTAC-3", "C3L-1", "C3L-1-T", "Metastatic"),
+        ("f4", "d.svs", "Biospecimen", "Slide Image", "CPTAC-3", "C3L-1", "C3L-1-U", "--"),
+    )
+    assert len(read.rows) == 1 and read.other_data == 3
+    assert read.sample_types == {("C3L-1", "C3L-1-T"): {"01", "06"}, ("C3L-1", "C3L-1-N"): {"11"}}
+
+
+def test_metadata_of_an_organoid_says_so_and_names_the_sample(tmp_path):
+    samples = [{"submitter_id": " S-1 ", "tissue_type": "Tumor", "tumor_descriptor": "Primary", "specimen_type": "3D Organoid"}]
+    row = read_samples(tmp_path, samples).rows[0]
+    assert (row.sample, row.sample_type) == ("S-1", "Tumor, Primary, 3D Organoid")

@@ -8,6 +8,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from pathfm.cohort.folder import CohortFolder
@@ -140,6 +141,17 @@ def test_patients_by_table(tmp_path, tile, slides):
     assert code == 0 and "no patient" not in said
     row = read_parquet(CohortFolder(tmp_path / "cohort").slides).set_index("slide").loc["ours"]
     assert list(row[["patient", "sample", "site", "status", "reason"]]) == ["P1", "P1-T", "Ulm", "done", ""]
+
+
+def test_slides_of_other_patients_than_the_labels_are_said_before_any_work(tmp_path, tile, slides):
+    (tmp_path / "cohort").mkdir()
+    labels = pd.DataFrame({"patient": ["P1", "TCGA-A7-A0DB"]})
+    labels.to_parquet(tmp_path / "cohort" / "labels.parquet")
+    name = sorted(slides.glob("*"))[0].name
+    for patient, warned in (("C3L-00001", True), ("P1", False)):
+        (tmp_path / "owners.csv").write_text(f"slide,patient,sample,site\n{name},{patient},,\n")
+        said = tile(slides / name, "--slides-table", tmp_path / "owners.csv")[1]
+        assert said.startswith("tile: warning: no patient of the slides is in labels.parquet (the slides: C3L-00001, labels") == warned
 
 
 def test_two_slides_of_one_name_are_both_refused(tmp_path, tile, slides):
