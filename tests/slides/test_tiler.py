@@ -88,7 +88,7 @@ def test_tiles_do_not_drift_when_their_edge_is_no_whole_number_of_pixels(tmp_pat
     [
         ("no tissue", lambda stained: (stained(400, 400, (0, 0, 0, 0)), 0.5)),
         ("no mpp", lambda stained: (stained(400, 400), None)),
-        ("no mpp: the file says 300 µm/px", lambda stained: (stained(400, 400), 300)),
+        ("no mpp: the file says 300 µm/px, which is no microscope's (0.1 to 5)", lambda stained: (stained(400, 400), 300)),
         ("coarser than wanted: 1 µm/px, wanted 0.5", lambda stained: (stained(400, 400), 1.0)),
         ("smaller than a tile", lambda stained: (stained(200, 400), 0.5)),
     ],
