@@ -132,7 +132,7 @@ def _walk(root: Path, seen: set[tuple[int, int]], left_out: dict[str, str]) -> I
 
 def _against_folder(path: Path) -> str | None:
     suffix = path.suffix.lower()
-    if suffix in UNFINISHED:
+    if suffix in UNFINISHED and Path(path.stem).suffix.lower() in SUFFIXES:
         return DOWNLOAD
     return FORMAT if suffix in UNREAD else HIDDEN if path.name.startswith(".") else None
 

@@ -67,10 +67,10 @@ def test_what_is_no_slide_yet_or_cannot_be_read_is_named(tmp_path, write_pyramid
         "s/Data0000.dat",
     )
     make(tmp_path, "u/.git/t.svs", "._x.svs", ".DS_Store", "u/logs/x.parcel", "x.svs.md5", "MANIFEST.txt", "u/annotations.txt")
-    make(tmp_path, "v/v.vms", "v/v_map.jpg", "v/v.opt")
+    make(tmp_path, "z.part/z.svs", "v/v.vms", "v/v_map.jpg", "v/v.opt")
     os.rename(write_pyramid(tmp_path / "w.tif", stained(300, 300)), tmp_path / "TCGA-A2-A0T2-01Z-00-DX1")
     found = find_slides([str(tmp_path)])
-    assert list(found.slides) == ["s", "v", "x"]
+    assert list(found.slides) == ["s", "v", "x", "z"]
     assert reasons(found) == {
         **{name: reason for reason, names in expected.items() for name in names},
         **{"p.svs.download": finding.DOWNLOAD, "q.ome.zarr": finding.FORMAT, "r": finding.MIRAX, ".git": finding.HIDDEN},
