@@ -1,7 +1,9 @@
 """The ways in which a command ends: one exit code, one sentence."""
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 DONE = 0
 WRONG_INPUT = 2
@@ -14,6 +16,21 @@ class InputError(Exception):
 
 class StoppedEarly(Exception):
     """Work that ended on request and goes on when the same command is run again; exit code 75."""
+
+
+@contextmanager
+def stopping_on_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM raises StoppedEarly in the main thread, once: what follows clears up undisturbed."""
+
+    def stop(*_) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise StoppedEarly("stopped by SIGTERM; run the same command again to go on")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def guarded(work: Callable[[], int], name: str) -> int:

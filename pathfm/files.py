@@ -1,13 +1,17 @@
 """Files that are either whole or absent, names that stay inside their folder, and hashes of what they hold."""
 
+import fcntl
 import hashlib
 import json
 import logging
 import os
+import re
 import shutil
+import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import CoroutineType
@@ -16,27 +20,97 @@ from typing import Any
 from pathfm.errors import InputError
 
 MAX_TABLE_ROWS = 50_000_000
+MAX_TEMPORARY_STEM = 100
+ABANDONED_AFTER = 3600.0
+PARTIAL = re.compile(r"\..*\.(?P<host>[0-9a-f]{6})-(?P<process>\d+)\.partial", re.DOTALL)
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it is synced and renamed to `path`, on any error it is removed.
 
-    A killed process leaves at most a file whose name starts with `.` and ends with `.partial`.
-    Raises InputError when the file system refuses (full disk, no permission).
+    A killed process leaves at most a file whose name starts with `.` and ends with `.partial`. `sync=False` is for what can be made
+    again: after a power cut such a file may be empty. Raises InputError when the file system refuses (full disk, no permission).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{fitting(path.name, MAX_TEMPORARY_STEM)}.{_host()}-{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _sync(temporary)
+        if sync:
+            _sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        if sync:
+            _sync(path.parent)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the error that led here says more
+            temporary.unlink(missing_ok=True)
+
+
+def fitting(name: str, room: int) -> str:
+    """`name`, or where it has more than `room` bytes a hash that stands for it: file systems bound names, mostly at 255 bytes."""
+    data = os.fsencode(name)
+    return name if len(data) <= room else hashlib.sha256(data).hexdigest()[:32]
+
+
+def clear_partials(folder: str | os.PathLike) -> None:
+    """Removes the temporary files that killed processes left in `folder`; those of processes that still write stay.
+
+    Whether a process of another machine still writes cannot be asked: its file counts as left after an hour without a change.
+    """
+    try:
+        names = [entry.name for entry in os.scandir(folder)]
+    except OSError:  # no folder, nothing left in it; whoever writes there will say more
+        return
+    for path in (Path(folder, name) for name in names if name.startswith(".") and name.endswith(".partial")):
+        with suppress(OSError):  # gone already, or not ours to remove: it is in nobody's way
+            if _abandoned(path):
+                path.unlink()
+
+
+def _abandoned(path: Path) -> bool:
+    writer = PARTIAL.fullmatch(path.name)
+    if writer and writer["host"] == _host():
+        return not _running(int(writer["process"]))
+    return time.time() - path.stat().st_mtime > ABANDONED_AFTER
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
+
+def _running(process: int) -> bool:
+    """Whether the process is there and is no zombie, which is how one that nobody waited for shows after its end."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
+
+
+@contextmanager
+def alone(path: str | os.PathLike) -> Iterator[None]:
+    """Lets one process at a time through of all that name this file, on any machine; it is made when missing, and stays empty.
+
+    Where the file system knows no locks, all go through. Raises InputError when the file cannot be made.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; free some space or choose another folder") from error
+    with file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _sync(path: Path) -> None:

@@ -36,7 +36,8 @@ def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "
 
 
 def progress_line(what: str, done: int, total: int | None, seconds: float, unit: str) -> str:
-    """For example `tile: 120/400 slides, 3.1 slides/s, 90 s left`."""
+    """For example `tile: 120/400 slides, 3.1 slides/s, 90 s left`; a rate below one in two digits, such as 0.022 slides/s."""
     rate = done / seconds if seconds > 0 else 0.0
+    shown = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
     left = f", {(total - done) / rate:.0f} s left" if total and rate and done < total else ""
-    return f"{what}: {done}{f'/{total}' if total else ''} {unit}, {rate:.1f} {unit}/s{left}"
+    return f"{what}: {done}{f'/{total}' if total else ''} {unit}, {shown} {unit}/s{left}"

@@ -1,10 +1,15 @@
 """The cohort folder: where each thing lies that preparation makes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pathfm import __version__
 from pathfm.errors import InputError
-from pathfm.files import inside
+from pathfm.files import alone, fitting, inside, read_json, write_json
+
+MAX_ROW_STEM = 130
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,11 @@ class CohortFolder:
     @property
     def slides(self) -> Path:
         return self.root / "slides.parquet"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever changes a file of the folder that other jobs change too."""
+        return self.root / ".lock"
 
     @property
     def expression(self) -> Path:
@@ -61,15 +71,29 @@ class CohortFolder:
         """The table whose row i describes record i."""
         return inside(self.root / "tiles", f"{slide}.parquet")
 
+    def row(self, slide: str) -> Path:
+        """The slide's row of `slides.parquet`, and what it was made from; a hash of the name where that is too long for a file's."""
+        return inside(self.root / "tiles", f"{fitting(slide, MAX_ROW_STEM)}.json")
+
     def thumbnail(self, slide: str) -> Path:
         return inside(self.root / "thumbnails", f"{slide}.jpg")
 
 
-def record_step(folder: CohortFolder, step: str, parameters: dict, inputs: dict) -> None:
-    """Notes in `cohort.json` what made a part of the folder: version, parameters, inputs with sizes and hashes."""
-    from pathfm import __version__
-    from pathfm.files import read_json, write_json
+@contextmanager
+def manifest(folder: CohortFolder) -> Iterator[dict]:
+    """`cohort.json` to be changed: what is in the dict at the end is written. Other jobs wait for their turn."""
+    with alone(folder.lock):
+        steps = read_json(folder.manifest) if folder.manifest.exists() else {}
+        yield steps
+        write_json(steps, folder.manifest)
 
-    manifest = read_json(folder.manifest) if folder.manifest.exists() else {}
-    manifest[step] = {"pathfm": __version__, "parameters": parameters, "inputs": inputs}
-    write_json(manifest, folder.manifest)
+
+def record_step(folder: CohortFolder, step: str, parameters: dict, inputs: dict) -> None:
+    """Notes in `cohort.json` what made a part of the folder."""
+    with manifest(folder) as steps:
+        steps[step] = described_step(parameters, inputs)
+
+
+def described_step(parameters: dict, inputs: dict) -> dict:
+    """A step's entry in `cohort.json`: version, parameters, inputs with sizes and hashes."""
+    return {"pathfm": __version__, "parameters": parameters, "inputs": inputs}

@@ -11,6 +11,7 @@ from pathfm.cohort import sample_types
 from pathfm.cohort.aliquots import choose_aliquot
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.overlap import folded
+from pathfm.cohort.slide_rows import gather
 from pathfm.errors import InputError
 from pathfm.files import read_parquet
 
@@ -54,7 +55,8 @@ class _Offer:
 
 
 def read_slides(folder: CohortFolder) -> pd.DataFrame:
-    """`slides.parquet`; InputError when the cohort has none."""
+    """`slides.parquet`, gathered anew from what the jobs that tile have left; InputError when the cohort has none."""
+    gather(folder)
     if not folder.slides.exists():
         raise InputError(f"the cohort {folder.root} has no slides.parquet; make it with `pathfm tile`")
     return read_parquet(folder.slides, SLIDE_COLUMNS)

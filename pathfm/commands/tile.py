@@ -1,8 +1,9 @@
 """Cuts whole-slide images into tile records of a cohort folder.
 
-SLIDES are files, folders (searched with all below them) or quoted globs. A slide level within 3 % of --mpp is read as it is, a
-finer one is area-averaged, a coarser slide is refused. A slide that cannot be tiled is listed with the reason, and the rest goes
-on; run the same command again to go on after a stop. Exit code 0 when any slide is done, else 2.
+SLIDES are files, folders (searched with all below them, links followed) or quoted globs. A slide level within 3 % of --mpp is read as
+it is, a finer one is area-averaged, a coarser slide is refused. A slide that cannot be tiled and a file that is no slide yet are listed
+with the reason, and the rest goes on; run the same command again to go on after a stop. Several jobs may tile different slides into one
+cohort at the same time. Exit code 0 when any slide is done, else 2.
 """
 
 from pathlib import Path
@@ -24,27 +25,38 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from pathfm.cohort.folder import CohortFolder
     from pathfm.cohort.overlap import no_overlap
-    from pathfm.errors import DONE, WRONG_INPUT
+    from pathfm.cohort.pairing import listing
+    from pathfm.errors import DONE, WRONG_INPUT, stopping_on_sigterm
     from pathfm.machine import cores
     from pathfm.progress import say
-    from pathfm.slides import table, tiling
+    from pathfm.slides import finding, table, tiling
+    from pathfm.slides.reader import MICROSCOPES
     from pathfm.slides.tiler import Settings
 
     check(arguments)
-    slides = table.find_slides(arguments.slides)
-    overrides = table.read_overrides(arguments.mpp_override) if arguments.mpp_override else {}
-    owners = table.read_owners(arguments.slides_table) if arguments.slides_table else {}
-    paths = [path for same in slides.values() for path in same]
-    for file, names in ((arguments.mpp_override, overrides), (arguments.slides_table, owners)):
-        if strangers := table.unknown(names, paths):
-            say(f"tile: {file} names {len(strangers)} slides that were not given, such as {strangers[0]}")
     folder = CohortFolder(arguments.cohort)
-    patients = {table.identity(slide, table.lookup(owners, same[0]))["patient"] for slide, same in slides.items()} - {None}
-    if warning := no_overlap(patients, "the slides", folder, replaces=folder.slides):
-        say(f"tile: warning: {warning}")
-    settings = Settings(arguments.mpp, arguments.tile, arguments.min_tissue)
-    rows = tiling.tile_all(folder, slides, settings, arguments.workers or cores(), overrides, owners)
-    tiling.note_step(folder, settings, rows, {"mpp_override": arguments.mpp_override, "slides_table": arguments.slides_table})
+    with stopping_on_sigterm():
+        found = finding.find_slides(arguments.slides, besides=(folder.root / "tiles", folder.root / "thumbnails"))
+        for line in listing(found.left_out, "tile: files"):
+            say(line)
+        overrides = table.read_overrides(arguments.mpp_override) if arguments.mpp_override else {}
+        owners = table.read_owners(arguments.slides_table) if arguments.slides_table else {}
+        paths = [path for same in found.slides.values() for path in same]
+        for file, names in ((arguments.mpp_override, overrides), (arguments.slides_table, owners)):
+            if strangers := table.unknown(names, paths):
+                say(f"tile: {file} names {len(strangers)} slides that were not given, such as {strangers[0]}")
+        low, high = MICROSCOPES
+        if strange := [name for name, mpp in overrides.items() if not low <= mpp <= high]:
+            say(
+                f"tile: {arguments.mpp_override} gives {len(strange)} slides a µm/px outside {low:g} to {high:g}, "
+                f"such as {strange[0]}: {overrides[strange[0]]:g}; it is taken as given"
+            )
+        patients = {table.identity(name, table.lookup(owners, same[0]))["patient"] for name, same in found.slides.items()} - {None}
+        if warning := no_overlap(patients, "the slides", folder, replaces=folder.slides):
+            say(f"tile: warning: {warning}")
+        settings = Settings(arguments.mpp, arguments.tile, arguments.min_tissue)
+        rows = tiling.tile_all(folder, found.slides, settings, arguments.workers or cores(), overrides, owners)
+        tiling.note_step(folder, settings, {"mpp_override": arguments.mpp_override, "slides_table": arguments.slides_table})
     tiling.report(rows)
     return DONE if any(row["status"] == "done" for row in rows) else WRONG_INPUT
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from pathfm.cohort import barcodes
+from pathfm.cohort import barcodes, slide_rows
 from pathfm.cohort.expression import observations
 from pathfm.cohort.folder import CohortFolder, record_step
 from pathfm.cohort.labels import build_labels
@@ -57,7 +57,7 @@ def write_demo_cohort(folder: CohortFolder, world: World, tiles_per_patient: int
         for slides in slides_of
         for slide, share in zip(slides, np.array_split(np.arange(tiles_per_patient), len(slides)), strict=True)
     ]
-    table.merge(folder.slides, work.do(paint_slide, jobs, workers, "paint", "slides"))
+    slide_rows.write_rows(work.do(paint_slide, jobs, workers, "paint", "slides"), folder.slides)
     write_expression(folder, world)
     with TemporaryDirectory() as directory:
         write_labels(Path(directory), world)

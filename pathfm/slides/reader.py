@@ -12,7 +12,7 @@ import openslide
 from PIL import Image
 
 TOLERANCE = 0.03
-PLAUSIBLE_MPP = (0.01, 100.0)
+MICROSCOPES = (0.1, 5.0)
 MAX_LEVEL_PIXELS = 1 << 37
 MAX_INTERNAL_TILE_PIXELS = 1 << 26
 BLOCK = 2048
@@ -71,6 +71,10 @@ class Slide:
 @contextmanager
 def open_slide(path: Path, mpp: float | None = None) -> Iterator[Slide]:
     """The slide at `path`; `mpp` (µm/px) replaces what the file says. Raises SlideError: unreadable, too large, no mpp."""
+    if path.suffix == ".mrxs":
+        path = path.resolve()  # the pixels lie beside the file, not beside a link to it
+        if not path.with_suffix("").is_dir():
+            raise SlideError(f"cannot be opened: the folder {path.stem} with its pixels is not beside it")
     try:
         handle = openslide.OpenSlide(path)
     except openslide.OpenSlideError as error:
@@ -92,19 +96,26 @@ def check_size(levels: Sequence[tuple[int, int]], properties: Mapping[str, str])
 
 
 def native_mpp(properties: Mapping[str, str]) -> float:
-    """µm/px of level 0 from OpenSlide's properties, or from the resolution tags of a generic TIFF. Raises SlideError."""
+    """µm/px of level 0 from OpenSlide's properties, or from the resolution tags of a generic TIFF.
+
+    Raises SlideError where there is none, also where it is no microscope's: an image editor writes 72, 96 or 300 pixels an inch into
+    whatever it saves. An objective's power is not taken for a scale, since pixels of one power differ between cameras.
+    """
     given = [_number(properties.get(f"openslide.mpp-{axis}")) for axis in "xy"]
     if None in given and properties.get("openslide.vendor") == "generic-tiff":
         unit = MICROMETRES.get(properties.get("tiff.ResolutionUnit", ""))
         density = [_number(properties.get(f"tiff.{axis}Resolution")) for axis in "XY"]
         given = [unit / value if unit and value else None for value in density]
     if None in given:
-        raise SlideError("no mpp")
-    low, high = PLAUSIBLE_MPP
+        power = properties.get("openslide.objective-power")
+        raise SlideError(f"no mpp: the file tells only its objective, {power}×" if power else "no mpp")
+    low, high = MICROSCOPES
     if not all(low <= value <= high for value in given):
-        raise SlideError(f"no mpp: the file says {given[0]:g} µm/px")
+        across, down = (f"{value:.4g}" for value in given)
+        said = across if across == down else f"{across} by {down}"
+        raise SlideError(f"no mpp: the file says {said} µm/px, which is no microscope's ({low:g} to {high:g})")
     if abs(given[0] / given[1] - 1) > TOLERANCE:
-        raise SlideError(f"no mpp: the file says {given[0]:g} µm/px across and {given[1]:g} down")
+        raise SlideError(f"no mpp: the file says {given[0]:.4g} µm/px across and {given[1]:.4g} down")
     return sum(given) / 2
 
 

@@ -1,55 +1,14 @@
-"""Which slides there are and whose: files and folders given, the user's tables, and `slides.parquet`."""
+"""Whose a slide is, and its µm/px where the file does not tell: the user's tables, and the barcode in its name."""
 
 import csv
-import glob
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import pandas as pd
-
 from pathfm.cohort import barcodes
 from pathfm.errors import InputError
-from pathfm.files import read_parquet, write_parquet
 
-SUFFIXES = frozenset((".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".czi"))
 MAX_ROWS = 1_000_000
-TYPES = {"mpp": "float64", "effective_mpp": "float64", "width": "Int64", "height": "Int64", "tile": "int64", "tiles": "int64"}
-COLUMNS = (
-    *("slide", "file", "patient", "sample", "sample_type", "preparation", "project", "site"),
-    *TYPES,
-    *("records_sha256", "status", "reason"),
-)
-
-
-def find_slides(given: Iterable[str]) -> dict[str, list[Path]]:
-    """Slide id (the file name without its suffix) to its files, sorted; more than one file is more than one slide of this name.
-
-    `given` are files, folders (searched with all below them) and globs; hidden files are passed over. Raises InputError for one
-    that leads to no slide.
-    """
-    found: dict[str, dict[Path, Path]] = {}
-    for text in given:
-        paths = list(_files(text))
-        if not paths:
-            raise InputError(f"{text} leads to no whole-slide image; give files, folders or globs of {', '.join(sorted(SUFFIXES))}")
-        for path in paths:
-            found.setdefault(path.stem, {}).setdefault(path.resolve(), path)
-    for slide in found:
-        if not slide.isprintable() or slide.encode(errors="replace").decode() != slide:
-            raise InputError(f"the file name {slide!r} holds signs that no table can hold; rename the file")
-    return {slide: sorted(found[slide].values()) for slide in sorted(found)}
-
-
-def _files(text: str) -> Iterator[Path]:
-    path = Path(text)
-    if path.is_file():
-        yield path
-        return
-    for match in [path] if path.is_dir() else map(Path, glob.glob(text, recursive=True)):
-        for file in match.rglob("*") if match.is_dir() else (match,):
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file():
-                yield file
 
 
 def read_overrides(path: Path) -> dict[str, float]:
@@ -124,18 +83,3 @@ def identity(slide: str, owner: dict[str, str | None] | None) -> dict[str, str |
         "preparation": barcodes.preparation(slide),
         "project": None,
     }
-
-
-def merge(path: Path, rows: Iterable[dict]) -> None:
-    """Puts the rows into `slides.parquet`, in place of those of the same slide; sorted by slide."""
-    merged = {row["slide"]: row for row in read_rows(path)} | {row["slide"]: row for row in rows}
-    table = pd.DataFrame([merged[slide] for slide in sorted(merged)], columns=list(COLUMNS))
-    write_parquet(table.astype(TYPES), path)
-
-
-def read_rows(path: Path) -> list[dict]:
-    """The rows of `slides.parquet`, missing values as None; none where there is no file."""
-    if not path.exists():
-        return []
-    table = read_parquet(path, list(COLUMNS)).astype(object)
-    return table.where(table.notna(), None).to_dict("records")

@@ -1,6 +1,5 @@
 """One slide from file to tile records: a pure function of its job, whose results are whole or absent."""
 
-import glob
 import json
 import math
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pathfm.cohort import slide_rows
 from pathfm.cohort.folder import CohortFolder
 from pathfm.errors import InputError
 from pathfm.files import parquet_metadata, sha256
@@ -22,6 +22,7 @@ MASK_MPP = 8.0
 MAX_MASK_PIXELS = 40_000_000
 MAX_TILES = 4_000_000
 METADATA = "pathfm.tile"
+UNFINISHED = "unfinished: a job ended while it was tiled again"
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,13 @@ class Grid:
 def tile_slide(job: Job) -> dict:
     """Tiles one slide and returns its row of `slides.parquet`; what is wrong with the slide becomes the row's reason.
 
-    Writes records, thumbnail and, last, the table that marks the slide as done. Raises InputError when the disk refuses.
+    Writes records, thumbnail, then the table that marks the slide as done, and the file of its row. Raises InputError when the disk
+    refuses.
     """
-    discard(job)
     row = blank_row(job)
+    if job.folder.tiles(job.slide).exists() or job.folder.row(job.slide).exists():
+        slide_rows.write_note(job.folder, note_of(job, row | {"reason": UNFINISHED}))
+    discard(job)
     try:
         source = fingerprint(job.path)
         with open_slide(job.path, job.settings.mpp_override) as slide:
@@ -74,11 +78,19 @@ def tile_slide(job: Job) -> dict:
             table, records_hash = _write_tiles(job, slide, scale)
     except SlideError as error:
         discard(job)
-        return {**row, "reason": str(error)}
+        row["reason"] = str(error)
+        slide_rows.write_note(job.folder, note_of(job, row))
+        return row
     row.update(tiles=len(table), records_sha256=records_hash, status="done")
-    note = {"row": row, "settings": asdict(job.settings), "source": source}
+    note = note_of(job, row, source)
     write_table(job.folder, job.slide, table, {METADATA: json.dumps(note)})
+    slide_rows.write_note(job.folder, note)
     return row
+
+
+def note_of(job: Job, row: dict, source: dict | None = None) -> dict:
+    """What is noted of a slide: its row, the settings, and the fingerprint of the file that its tiles were made from, if they were."""
+    return {"row": row, "settings": asdict(job.settings), "source": source}
 
 
 def blank_row(job: Job) -> dict:
@@ -146,33 +158,41 @@ def fingerprint(path: Path) -> dict:
     """What tells whether a source file is still the same: size in bytes, time of change, SHA-256. Raises SlideError."""
     try:
         status = path.stat()
+        if not status.st_size:
+            raise SlideError("cannot be opened: it is empty; fetch it again")
         return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": sha256(path)}
     except OSError as error:
         raise SlideError(f"cannot be opened: {error.strerror}") from error
 
 
-def unchanged(path: Path, source: dict) -> bool:
-    """Whether the file is the one of `source`: by size and time, and where only the time differs, by its content."""
-    status = path.stat()
-    if status.st_size != source["bytes"]:
-        return False
-    return status.st_mtime_ns == source["mtime_ns"] or sha256(path) == source["sha256"]
+def unchanged(path: Path, source: dict) -> dict | None:
+    """The fingerprint `source` with the file's time of now, if the file is the same: by size and time, and where only the time differs,
+    by its content; None when it is another. A file that cannot be read any more counts as the same: what was made of it stays.
+    """
+    try:
+        status = path.stat()
+        now = source | {"mtime_ns": status.st_mtime_ns}
+        same = status.st_size == source["bytes"] and (now == source or sha256(path) == source["sha256"])
+    except OSError:
+        return source
+    return now if same else None
 
 
 def finished(folder: CohortFolder, slide: str) -> dict | None:
     """What an earlier run noted of a slide that is done: its row, settings and source; None when there is nothing whole."""
     if not (folder.tiles(slide).exists() and folder.records(slide).exists()):
         return None
-    note = parquet_metadata(folder.tiles(slide)).get(METADATA)
-    return json.loads(note) if note else None
+    note = slide_rows.read_note(folder.row(slide))
+    if note and note["row"]["status"] == "done":
+        return note
+    metadata = parquet_metadata(folder.tiles(slide)).get(METADATA)
+    return json.loads(metadata) if metadata else None
 
 
 def discard(job: Job) -> None:
-    """Removes what stands of the slide, and what a killed run left of it under a temporary name. Raises InputError."""
+    """Removes the tiles that stand of the slide. Raises InputError."""
     try:
         for path in (job.folder.tiles(job.slide), job.folder.records(job.slide), job.folder.thumbnail(job.slide)):
             path.unlink(missing_ok=True)
-            for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-                partial.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another --cohort") from error

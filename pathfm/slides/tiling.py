@@ -1,19 +1,25 @@
 """Many slides: what is still to do, what each came to, and the table and the summary of it all."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import os
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from pathfm.cohort.folder import CohortFolder, record_step
+from pathfm.cohort import slide_rows
+from pathfm.cohort.folder import CohortFolder, described_step, manifest
+from pathfm.cohort.slide_rows import NO_PATIENT, with_reason
 from pathfm.errors import InputError
-from pathfm.files import read_json, sha256
+from pathfm.files import clear_partials, sha256
 from pathfm.progress import say, track
 from pathfm.slides import engine, table
-from pathfm.slides.tiler import Job, Settings, blank_row, finished, tile_slide, unchanged
+from pathfm.slides.tiler import Job, Settings, blank_row, finished, note_of, tile_slide, unchanged
 
 SHARED_SETTINGS = ("mpp", "tile", "min_tissue")
-NO_PATIENT = "no patient"
+SHOWN = 10
+KILLED = "killed its process: out of memory, or a fault in the slide library"
 ADVICE = {
     "no mpp": "give its µm/px with --mpp-override FILE (slide,mpp)",
     "coarser than wanted": "tiles are never enlarged; a larger --mpp would take it",
@@ -23,45 +29,111 @@ ADVICE = {
 
 def tile_all(
     folder: CohortFolder,
-    slides: dict[str, list[Path]],
+    slides: Mapping[str, list[Path]],
     settings: Settings,
     workers: int,
-    overrides: dict[str, float] | None = None,
-    owners: dict[str, dict] | None = None,
+    overrides: Mapping[str, float] | None = None,
+    owners: Mapping[str, dict] | None = None,
 ) -> list[dict]:
-    """Tiles the slides that are not done yet, keeps `slides.parquet` up to date, and returns the rows of them all.
+    """Tiles the slides that are not done yet, gathers `slides.parquet` at the end, and returns the rows of them all.
 
     `slides` maps a slide's id to its files, `overrides` and `owners` are the user's tables. Raises InputError, before any work,
     when slides of the folder were tiled with other settings.
     """
-    _refuse_other_settings(folder, settings)
+    notes = slide_rows.read_notes(folder)
+    _refuse_other_settings(folder, notes, settings)
+    _make(folder)
+    _clear(folder)
+    impossible = {**same_names(slides), **too_long(folder, slides), **alike(folder, slides, notes)}
     jobs, rows = [], {}
     for slide, paths in slides.items():
-        job = Job(
-            slide,
-            paths[0],
-            folder,
-            replace(settings, mpp_override=table.lookup(overrides or {}, paths[0])),
-            table.identity(slide, table.lookup(owners or {}, paths[0])),
-        )
-        if len(paths) > 1:
-            rows[slide] = blank_row(job) | {"reason": f"same name: {' and '.join(map(str, paths))}; a slide's name must be its own"}
-        elif row := _done_before(job):
-            rows[slide] = row
-        else:
+        mpp = table.lookup(overrides or {}, paths[0])
+        job = Job(slide, paths[0], folder, replace(settings, mpp_override=mpp), table.identity(slide, table.lookup(owners or {}, paths[0])))
+        note = note_of(job, blank_row(job) | {"reason": impossible[slide]}) if slide in impossible else _done_before(job)
+        if note is None:
             jobs.append(job)
-    table.merge(folder.slides, _with_patients(rows.values()))
+            continue
+        rows[slide] = note["row"]
+        if note != notes.get(slide):
+            slide_rows.write_note(folder, note)
     if done := sum(row["status"] == "done" for row in rows.values()):
-        say(f"tile: {done} of {len(slides)} slides are done already")
-    for job, result in track(engine.run(tile_slide, jobs, workers), "tile", total=len(jobs), unit="slides"):
-        rows[job.slide] = result or blank_row(job) | {"reason": "killed its process: out of memory, or a fault in the slide library"}
-        table.merge(folder.slides, _with_patients([rows[job.slide]]))
-    return list(_with_patients(rows[slide] for slide in slides))
+        say(f"tile: {done:,} of {len(slides):,} slides are done already")
+    if jobs:
+        say(f"tile: {len(jobs):,} slides to tile, {min(workers, len(jobs)):,} at a time")
+    try:
+        with closing(engine.run(tile_slide, jobs, workers)) as results:
+            for job, row in track(results, "tile", total=len(jobs), unit="slides"):
+                rows[job.slide] = row or _killed(job)
+    finally:
+        _clear(folder)
+        slide_rows.gather(folder)
+    return [with_reason(rows[slide]) for slide in slides]
 
 
-def _refuse_other_settings(folder: CohortFolder, settings: Settings) -> None:
+def _killed(job: Job) -> dict:
+    row = blank_row(job) | {"reason": KILLED}
+    slide_rows.write_note(job.folder, note_of(job, row))
+    return row
+
+
+def _make(folder: CohortFolder) -> None:
+    for path in _written(folder):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}; choose another --cohort") from error
+
+
+def _clear(folder: CohortFolder) -> None:
+    for path in (folder.root, *_written(folder)):
+        clear_partials(path)
+
+
+def _written(folder: CohortFolder) -> tuple[Path, Path]:
+    return folder.root / "tiles", folder.root / "thumbnails"
+
+
+def same_names(slides: Mapping[str, list[Path]]) -> dict[str, str]:
+    """The reason against each slide that shares its name with another."""
+    return {
+        slide: f"same name: {' and '.join(map(str, paths))}; a slide's name must be its own"
+        for slide, paths in slides.items()
+        if len(paths) > 1
+    }
+
+
+def too_long(folder: CohortFolder, slides: Iterable[str]) -> dict[str, str]:
+    """The reason against each slide whose name, with what is added to it, is longer than the disk of the folder takes."""
+    room = os.pathconf(folder.root, "PC_NAME_MAX") - len(".array_record")
+    sizes = {slide: len(os.fsencode(slide)) for slide in slides}
+    return {slide: f"name too long: {size} bytes, at most {room} here; rename the file" for slide, size in sizes.items() if size > room}
+
+
+def alike(folder: CohortFolder, slides: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """The reason against each slide whose name the disk of the folder takes for that of another, given now or `known` from before."""
+    if not tells_no_case(folder.root / "tiles"):
+        return {}
+    twins = defaultdict(set)
+    for slide in {*slides, *known}:
+        twins[unicodedata.normalize("NFC", slide).casefold()].add(slide)
+    return {
+        slide: f"same name: {' and '.join(sorted(same))}, which this disk takes for one; rename the file"
+        for same in twins.values()
+        for slide in same.intersection(slides)
+        if len(same) > 1
+    }
+
+
+def tells_no_case(path: Path) -> bool:
+    """Whether the disk takes upper and lower case of a file's name for the same."""
+    other = path.with_name(path.name.swapcase())
+    return other.exists() and other.samefile(path)
+
+
+def _refuse_other_settings(folder: CohortFolder, notes: Mapping[str, dict], settings: Settings) -> None:
     """All tiles of a cohort are alike: a slide that is done tells how."""
-    for row in table.read_rows(folder.slides):
+    rows = [note["row"] for note in notes.values()] or slide_rows.read_rows(folder.slides)
+    for row in rows:
         if row["status"] == "done" and (note := finished(folder, row["slide"])):
             _refuse_difference(folder, row["slide"], note["settings"], settings, SHARED_SETTINGS)
             return
@@ -76,49 +148,50 @@ def _refuse_difference(folder: CohortFolder, slide: str, earlier: dict, settings
 
 
 def _done_before(job: Job) -> dict | None:
-    """The row of a slide that is done, from this very file with these settings; whose it is may have changed since."""
+    """The note of a slide that is done, from this very file with these settings; whose it is may have changed since."""
     note = finished(job.folder, job.slide)
     if note is None:
         return None
-    if not unchanged(job.path, note["source"]):
+    source = unchanged(job.path, note["source"])
+    if source is None:
         say(f"tile: {job.path} has changed since it was tiled; it is tiled again")
         return None
     _refuse_difference(job.folder, job.slide, note["settings"], job.settings, asdict(job.settings))
-    return note["row"] | {"file": job.path.name} | job.identity
+    return note | {"row": note["row"] | {"file": job.path.name} | job.identity, "source": source}
 
 
-def _with_patients(rows: Iterable[dict]) -> Iterator[dict]:
-    for row in rows:
-        yield row | {"reason": NO_PATIENT} if row["status"] == "done" and row["patient"] is None else row
-
-
-def note_step(folder: CohortFolder, settings: Settings, rows: Iterable[dict], files: dict[str, Path | None]) -> None:
+def note_step(folder: CohortFolder, settings: Settings, files: Mapping[str, Path | None]) -> None:
     """Notes the step in `cohort.json`: settings, each slide that is done with size and hash, and the tables in `files`."""
-    before = read_json(folder.manifest).get("tile", {}).get("inputs", {}) if folder.manifest.exists() else {}
-    slides = dict(before.get("slides", {}))
-    for row in rows:
-        note = finished(folder, row["slide"]) if row["status"] == "done" else None
-        if note:
-            slides[row["slide"]] = {"file": row["file"], "bytes": note["source"]["bytes"], "sha256": note["source"]["sha256"]}
     tables = {
         name: {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)} for name, path in files.items() if path is not None
     }
-    record_step(folder, "tile", {name: getattr(settings, name) for name in SHARED_SETTINGS}, {"slides": slides, **tables})
+    with manifest(folder) as steps:
+        slides = dict(steps.get("tile", {}).get("inputs", {}).get("slides", {}))
+        for slide, note in slide_rows.read_notes(folder).items():
+            if note["row"]["status"] == "done":
+                slides[slide] = {"file": note["row"]["file"], **{name: note["source"][name] for name in ("bytes", "sha256")}}
+        shared = {name: getattr(settings, name) for name in SHARED_SETTINGS}
+        steps["tile"] = described_step(shared, {"slides": slides, **tables})
 
 
 def report(rows: list[dict]) -> None:
-    """The slides with something to tell, one line each, and the closing counts."""
-    for row in rows:
-        if row["reason"]:
-            kind = reason_class(row)
+    """The first slides of each reason, one line each, and the closing counts."""
+    told = Counter()
+    for row in filter(lambda row: row["reason"], rows):
+        kind = reason_class(row)
+        told[kind] += 1
+        if told[kind] <= SHOWN:
             say(f"  {row['file']}: {row['reason']}{f'; {ADVICE[kind]}' if kind in ADVICE else ''}")
+    for kind, count in told.items():
+        if count > SHOWN:
+            say(f"  … and {count - SHOWN:,} more: {kind}; slides.parquet has all of them")
     failed = Counter(reason_class(row) for row in rows if row["status"] == "failed")
     done = [row for row in rows if row["status"] == "done"]
     orphans = sum(row["reason"] == NO_PATIENT for row in done)
-    reasons = ", ".join(f"{count} {kind}" for kind, count in failed.most_common())
+    reasons = ", ".join(f"{count:,} {kind}" for kind, count in failed.most_common())
     say(
-        f"tile: {len(rows)} slides, {len(done)} done with {sum(row['tiles'] for row in done):,} tiles"
-        f"{f' ({orphans} {NO_PATIENT})' if orphans else ''}, {failed.total()} failed{f' ({reasons})' if reasons else ''}"
+        f"tile: {len(rows):,} slides, {len(done):,} done with {sum(row['tiles'] for row in done):,} tiles"
+        f"{f' ({orphans:,} {NO_PATIENT})' if orphans else ''}, {failed.total():,} failed{f' ({reasons})' if reasons else ''}"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from pathfm.cohort.expression import build_expression
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.labels import build_labels
+from pathfm.cohort.slide_rows import COLUMNS
 from pathfm.demo.folder import Job, make, write_labels, write_table
 from pathfm.demo.records import paint_slide, write_demo_cohort
 from pathfm.demo.tables import portal_metadata
@@ -37,7 +38,7 @@ def short(world, tmp_path_factory) -> CohortFolder:
 
 def test_every_patient_has_its_tiles_from_its_tumour_slides(world, short):
     slides = read_parquet(short.slides)
-    assert slides.columns.tolist() == list(table.COLUMNS)
+    assert slides.columns.tolist() == list(COLUMNS)
     assert slides.groupby("patient")["tiles"].sum().tolist() == [TILES] * PATIENTS
     assert set(slides["preparation"]) == {"DX"} and set(slides["status"]) == {"done"}
     assert slides["records_sha256"].tolist() == [sha256(short.records(slide)) for slide in slides["slide"]]

@@ -3,12 +3,12 @@
 import anndata
 import numpy as np
 import pytest
-from pathfm.input.training_data import open_training_data
-from pathfm.settings.terms import Direct
-from pathfm.settings.training import Recipe
 from scipy import sparse
 
 from pathfm.errors import InputError
+from pathfm.input.training_data import open_training_data
+from pathfm.settings.terms import Direct
+from pathfm.settings.training import Recipe
 from tests.small_cohort import make_small_cohort
 
 

@@ -1,49 +1,9 @@
-"""Which slides there are, and whose."""
-
-import os
+"""Whose a slide is, and what the user's tables say of it."""
 
 import pytest
 
 from pathfm.errors import InputError
 from pathfm.slides import table
-
-
-def test_files_folders_and_globs_lead_to_slides(tmp_path):
-    for name in (
-        "a/x.svs",
-        "a/deep/er/y.TIFF",
-        "a/notes.txt",
-        "a/.hidden.svs",
-        "b/z.ndpi",
-        "b/logs/run.log",
-        "b/z.svs.partial",
-        "c/odd.img",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert list(table.find_slides([str(tmp_path)])) == ["x", "y", "z"]
-    assert list(table.find_slides([str(tmp_path / "*" / "*.svs")])) == ["x"]
-    assert list(table.find_slides([str(tmp_path / "**" / "*")])) == ["x", "y", "z"]
-    assert list(table.find_slides([str(tmp_path / "c" / "odd.img"), str(tmp_path / "b")])) == ["odd", "z"]
-    for nothing in ("c", "missing.svs", "*.vms"):
-        with pytest.raises(InputError, match="leads to no whole-slide image"):
-            table.find_slides([str(tmp_path / "a" / "x.svs"), str(tmp_path / nothing)])
-
-
-def test_one_file_is_one_slide_however_often_it_is_given(tmp_path):
-    for name in ("a/x.svs", "b/x.tif"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
-    (tmp_path / "a" / "link.svs").symlink_to(tmp_path / "a" / "x.svs")
-    assert table.find_slides([str(tmp_path / "a"), str(tmp_path / "a" / "x.svs")])["x"] == [tmp_path / "a" / "x.svs"]
-    assert len(table.find_slides([str(tmp_path)])["x"]) == 2
-
-
-def test_a_name_that_no_table_can_hold_is_refused(tmp_path):
-    with open(os.fsencode(tmp_path) + b"/\xff.svs", "wb"):
-        pass
-    with pytest.raises(InputError, match="rename the file"):
-        table.find_slides([str(tmp_path)])
 
 
 def test_overrides_by_id_or_file_name(tmp_path):
@@ -115,13 +75,3 @@ def test_the_owners_table(tmp_path):
     file.write_text("slide,patient\nA,P1\n")
     with pytest.raises(InputError, match="lacks the column 'sample'"):
         table.read_owners(file)
-
-
-def test_the_table_of_slides_keeps_what_it_does_not_replace(tmp_path):
-    path = tmp_path / "slides.parquet"
-    row = dict.fromkeys(table.COLUMNS) | {"tile": 96, "tiles": 0, "status": "failed", "reason": "no mpp"}
-    table.merge(path, [row | {"slide": "b"}, row | {"slide": "a", "width": 10, "mpp": 0.5}])
-    table.merge(path, [row | {"slide": "b", "status": "done", "reason": ""}])
-    rows = table.read_rows(path)
-    assert [(r["slide"], r["status"], r["width"], r["mpp"]) for r in rows] == [("a", "failed", 10, 0.5), ("b", "done", None, None)]
-    assert tuple(rows[0]) == table.COLUMNS

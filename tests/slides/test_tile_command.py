@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,9 +13,11 @@ import pandas as pd
 import pytest
 
 from pathfm.cohort.folder import CohortFolder
+from pathfm.cohort.pairing import read_slides
+from pathfm.cohort.slide_rows import write_rows
 from pathfm.commands import tile as command
 from pathfm.errors import InputError, guarded
-from pathfm.files import read_json, read_parquet
+from pathfm.files import alone, read_json, read_parquet, sha256
 from pathfm.slides import engine, tiling
 from pathfm.slides.records import TileRecords
 
@@ -215,6 +218,143 @@ def test_killed_at_any_moment_only_whole_results_stand_and_the_next_run_ends_ali
 
 def contents_of(folder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def started(tmp_path, *arguments, **options) -> subprocess.Popen:
+    """`pathfm tile … --cohort tmp_path/cohort` in a process of its own."""
+    command_line = [sys.executable, "-m", "pathfm.cli", "tile", *map(str, arguments), "--tile", "32", "--cohort", str(tmp_path / "cohort")]
+    return subprocess.Popen(command_line, stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.fixture
+def many(tmp_path, write_pyramid, stained):
+    """Twelve slides in two folders of six, each with hundreds of tiles of 32 px."""
+    first = write_pyramid(tmp_path / "first.tif", stained(700, 700))
+    for number in range(12):
+        path = tmp_path / "ab"[number % 2] / f"TCGA-A2-{number:04d}-01Z-00-DX1.tif"
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(first, path)
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_two_jobs_into_one_cohort_lose_nothing(tmp_path, tile, many, capsys):
+    jobs = [started(tmp_path, slides, "--workers", 1) for slides in many]
+    assert [(job.communicate()[1], job.returncode)[1] for job in jobs] == [0, 0]
+    folder = CohortFolder(tmp_path / "cohort")
+    table = read_parquet(folder.slides)
+    assert list(table["slide"]) == sorted(path.stem for slides in many for path in slides.iterdir()) and set(table["status"]) == {"done"}
+    assert set(read_json(folder.manifest)["tile"]["inputs"]["slides"]) == set(table["slide"])
+    assert "12 of 12 slides are done already" in tile(*many, "--tile", 32)[1] and read_parquet(folder.slides).equals(table)
+
+
+@pytest.mark.parametrize("whole_group", [True, False], ids=["all processes", "the command alone"])
+def test_sigterm_ends_with_75_and_nothing_half_written(tmp_path, tile, many, whole_group):
+    folder = CohortFolder(tmp_path / "cohort")
+    with alone(folder.lock):  # the job cannot gather, so it cannot end before it is stopped
+        job = started(tmp_path, *many, "--workers", 2, start_new_session=True)
+        end = time.monotonic() + 60
+        while not list(folder.root.glob("tiles/[!.]*.parquet")) and job.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        (os.killpg if whole_group else os.kill)(job.pid, signal.SIGTERM)
+    said = job.communicate(timeout=60)[1]
+    assert job.returncode == 75 and said.splitlines()[-1] == "pathfm tile: stopped by SIGTERM; run the same command again to go on"
+    assert "Traceback" not in said and not list(folder.root.rglob("*.partial"))
+    done = {path.stem for path in folder.root.glob("tiles/*.parquet")}
+    table = read_slides(folder)
+    assert done and set(table["slide"][table["status"] == "done"]) <= done
+    code, said = tile(*many, "--tile", 32)
+    assert code == 0 and f"{len(done)} of 12 slides are done already" in said and "12 done with" in said
+
+
+def test_rows_of_a_killed_job_are_paired(tmp_path, tile, many):
+    tile(many[0], "--tile", 32)
+    folder = CohortFolder(tmp_path / "cohort")
+    table = read_parquet(folder.slides)
+    write_rows(table.head(2).to_dict("records"), folder.slides)
+    assert len(read_slides(folder)) == len(read_parquet(folder.slides)) == 6
+    folder.slides.unlink()
+    assert len(read_slides(folder)) == 6
+
+
+def test_a_cohort_of_an_earlier_version_is_gone_on_with(tmp_path, tile, many):
+    tile(many[0], "--tile", 32)
+    folder = CohortFolder(tmp_path / "cohort")
+    for row in folder.root.glob("tiles/*.json"):
+        row.unlink()
+    assert len(read_slides(folder)) == 6
+    before = contents(folder.root / "tiles")
+    assert "--tile 32 (now 64)" in tile(many[1], "--tile", 64)[1]
+    code, said = tile(*many, "--tile", 32)
+    assert code == 0 and "6 of 12 slides are done already" in said and len(read_parquet(folder.slides)) == 12
+    assert before.items() <= contents(folder.root / "tiles").items()
+
+
+def test_a_slide_that_was_copied_is_read_once_to_know_that_it_is_the_same(tmp_path, tile, slides, monkeypatch):
+    tile(slides, "--tile", 64)
+    (slides / "ours.tif").touch()
+    hashed = []
+    monkeypatch.setattr("pathfm.slides.tiler.sha256", lambda path: hashed.append(path) or sha256(path))
+    for _ in range(2):
+        assert "3 of 3 slides are done already" in tile(slides, "--tile", 64)[1]
+    assert [path.name for path in hashed] == ["ours.tif"]
+
+
+def test_names_as_long_as_the_disk_takes_work_and_longer_ones_fail_alone(tmp_path, tile, slides):
+    names = {"x" * 242: "done", "切" * 80: "done", "y" * 243: "failed", "片" * 83: "failed", "z" * 251: "failed"}
+    for name in names:
+        shutil.copy(slides / "ours.tif", slides / f"{name}.tif")
+    code, said = tile(slides, "--tile", 64)
+    table = read_parquet(CohortFolder(tmp_path / "cohort").slides).set_index("slide")
+    assert code == 0 and table["status"][list(names)].to_dict() == names and "3 name too long" in said
+    assert table["reason"]["片" * 83] == "name too long: 249 bytes, at most 242 here; rename the file"
+    assert "5 of 8 slides are done already" in tile(slides, "--tile", 64)[1]
+
+
+def test_names_that_the_disk_takes_for_one_are_refused_where_it_does(tmp_path, tile, slides, monkeypatch):
+    shutil.copy(slides / "ours.tif", slides / "OURS.tif")
+    assert "4 done" in tile(slides, "--tile", 64)[1]
+    shutil.rmtree(tmp_path / "cohort")
+    monkeypatch.setattr(tiling, "tells_no_case", lambda path: True)
+    code, said = tile(slides, "--tile", 64)
+    assert code == 0 and "2 done" in said and "OURS.tif: same name: OURS and ours, which this disk takes for one" in said
+    (slides / "OURS.tif").unlink()
+    shutil.rmtree(tmp_path / "cohort")
+    tile(slides, "--tile", 64)
+    (slides / "ours.tif").rename(slides / "Ours.tif")
+    assert "Ours.tif: same name: Ours and ours" in tile(slides, "--tile", 64)[1]
+
+
+def test_a_disk_that_tells_no_case_is_known_by_its_folders(tmp_path):
+    (tmp_path / "tiles").mkdir()
+    assert not tiling.tells_no_case(tmp_path / "tiles")
+    (tmp_path / "TILES").mkdir()
+    assert not tiling.tells_no_case(tmp_path / "tiles")
+    (tmp_path / "TILES").rmdir()
+    (tmp_path / "TILES").symlink_to(tmp_path / "tiles")
+    assert tiling.tells_no_case(tmp_path / "tiles")
+
+
+def test_what_is_no_slide_is_summed_up(tmp_path, tile, slides):
+    for number in range(30):
+        (slides / f"{number:02d}.svs.partial").touch()
+    code, said = tile(slides, "--tile", 64)
+    assert code == 0 and said.count(".svs.partial") == 10
+    assert "tile: files left out, a download that is not finished; finish it: 30 (" in said
+
+
+def test_many_slides_of_one_reason_are_summed_up(capsys):
+    row = {"status": "failed", "reason": "no mpp", "tiles": 0}
+    tiling.report([row | {"file": f"{number}.svs"} for number in range(11_000)])
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 12 and said[-2] == "  … and 10,990 more: no mpp; slides.parquet has all of them"
+    assert said[-1] == "tile: 11,000 slides, 0 done with 0 tiles, 11,000 failed (11,000 no mpp)"
+
+
+def test_an_override_that_no_microscope_has_is_taken_with_a_word(tmp_path, tile, slides):
+    (tmp_path / "o.csv").write_text("slide,mpp\nours,0.05\n")
+    code, said = tile(slides, "--tile", 16, "--mpp-override", tmp_path / "o.csv")
+    assert code == 0 and "o.csv gives 1 slides a µm/px outside 0.1 to 5, such as ours: 0.05; it is taken as given" in said
+    assert read_parquet(CohortFolder(tmp_path / "cohort").slides).set_index("slide")["mpp"]["ours"] == 0.05
 
 
 def test_only_a_cohort_folder_can_be_written_to(tmp_path, slides):

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from pathfm.cohort import slide_rows
 from pathfm.cohort.folder import CohortFolder
 from pathfm.files import parquet_metadata, read_parquet, sha256
 from pathfm.slides.records import TileRecords, decode_tile, encode_tile
@@ -88,7 +89,7 @@ def test_tiles_do_not_drift_when_their_edge_is_no_whole_number_of_pixels(tmp_pat
     [
         ("no tissue", lambda stained: (stained(400, 400, (0, 0, 0, 0)), 0.5)),
         ("no mpp", lambda stained: (stained(400, 400), None)),
-        ("no mpp: the file says 300 µm/px", lambda stained: (stained(400, 400), 300)),
+        ("no mpp: the file says 300 µm/px, which is no microscope's (0.1 to 5)", lambda stained: (stained(400, 400), 300)),
         ("coarser than wanted: 1 µm/px, wanted 0.5", lambda stained: (stained(400, 400), 1.0)),
         ("smaller than a tile", lambda stained: (stained(200, 400), 0.5)),
     ],
@@ -97,7 +98,7 @@ def test_a_slide_without_tiles_says_why(tmp_path, write_pyramid, stained, reason
     image, mpp = make(stained)
     row = tile_slide(job(write_pyramid(tmp_path / "a.tif", image, 1, mpp), tmp_path / "cohort"))
     assert (row["status"], row["reason"], row["tiles"], row["records_sha256"]) == ("failed", reason, 0, None)
-    assert files(tmp_path / "cohort") == [] if (tmp_path / "cohort").exists() else True
+    assert files(tmp_path / "cohort") == ["tiles/a.json"]
 
 
 def test_a_file_that_is_no_slide_is_named(shared, tmp_path):
@@ -112,7 +113,7 @@ def test_a_corrupt_region_fails_the_slide_and_leaves_nothing(tmp_path, write_pyr
     blank_internal_tile(path, 40)
     row = tile_slide(job(path, tmp_path / "cohort", tile=128))
     assert row["status"] == "failed" and row["reason"].startswith("cannot be read: ")
-    assert files(tmp_path / "cohort") == []
+    assert files(tmp_path / "cohort") == ["tiles/a.json"]
 
 
 def test_a_corrupt_jpeg_region_fails_the_slide(shared, tmp_path):
@@ -120,7 +121,7 @@ def test_a_corrupt_jpeg_region_fails_the_slide(shared, tmp_path):
     blank_internal_tile(path, 75)
     row = tile_slide(job(path, tmp_path / "cohort"))
     assert row["status"] == "failed" and row["reason"].startswith("cannot be read: ")
-    assert files(tmp_path / "cohort") == []
+    assert files(tmp_path / "cohort") == ["tiles/a.json"]
 
 
 def blank_internal_tile(path, number) -> None:
@@ -152,16 +153,47 @@ def test_a_slide_is_done_when_records_and_table_stand(tmp_path, write_pyramid, s
     assert unchanged(path, note["source"])
     path.touch()
     assert unchanged(path, note["source"])
+    assert unchanged(path, note["source"])["mtime_ns"] == path.stat().st_mtime_ns
+    assert unchanged(tmp_path / "unmounted.tif", note["source"])
     write_pyramid(path, stained(300, 300, seed=1))
     assert not unchanged(path, note["source"])
     folder.records("a").unlink()
     assert finished(folder, "a") is None
 
 
-def test_what_a_killed_run_left_is_cleared_away(tmp_path, write_pyramid, stained):
-    (tmp_path / "cohort" / "tiles").mkdir(parents=True)
-    mine, other = (tmp_path / "cohort" / "tiles" / f".{slide}.array_record.7.partial" for slide in ("a[1]", "b"))
-    for partial in (mine, other):
-        partial.touch()
-    assert tile_slide(job(write_pyramid(tmp_path / "a[1].tif", stained(300, 300)), tmp_path / "cohort", tile=64))["status"] == "done"
-    assert not mine.exists() and other.exists()
+def test_a_job_that_ends_while_it_tiles_again_leaves_no_row_of_tiles_that_are_gone(tmp_path, write_pyramid, stained, monkeypatch):
+    path = write_pyramid(tmp_path / "a.tif", stained(300, 300))
+    folder = CohortFolder(tmp_path / "cohort")
+    tile_slide(job(path, folder.root, tile=64))
+
+    def ends(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathfm.slides.tiler.lay_grid", ends)
+    with pytest.raises(KeyboardInterrupt):
+        tile_slide(job(path, folder.root, tile=64))
+    assert finished(folder, "a") is None
+    row = slide_rows.read_notes(folder)["a"]["row"]
+    assert (row["status"], row["tiles"], row["reason"].partition(":")[0]) == ("failed", 0, "unfinished")
+
+
+def test_a_lost_row_is_made_again_from_the_table_beside_the_tiles(tmp_path, write_pyramid, stained):
+    folder = CohortFolder(tmp_path / "cohort")
+    tile_slide(job(write_pyramid(tmp_path / "a.tif", stained(300, 300)), folder.root, tile=64))
+    note = finished(folder, "a")
+    folder.row("a").write_text("")
+    assert finished(folder, "a") == note
+    folder.row("a").unlink()
+    assert finished(folder, "a") == note
+
+
+def test_files_that_hold_no_slide_say_what_they_lack(tmp_path):
+    (tmp_path / "empty.svs").touch()
+    (tmp_path / "alone.mrxs").write_bytes(b"x")
+    (tmp_path / "gone.svs").symlink_to(tmp_path / "nowhere")
+    said = {name: tile_slide(job(tmp_path / name, tmp_path / "cohort"))["reason"] for name in ("empty.svs", "alone.mrxs", "gone.svs")}
+    assert said == {
+        "empty.svs": "cannot be opened: it is empty; fetch it again",
+        "alone.mrxs": "cannot be opened: the folder alone with its pixels is not beside it",
+        "gone.svs": "cannot be opened: No such file or directory",
+    }
