@@ -19,20 +19,21 @@ import numpy as np
 import pandas as pd
 from anndata.io import write_elem
 
+from pathfm.benchmarks import READERS
+from pathfm.benchmarks.benchmark import Benchmark
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.hdf5 import whole_hdf5
 from pathfm.cohort.panel import Panel, one_row_per_patient, read_log_tpm
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
 from pathfm.evaluation.config import EvaluateConfig
-from pathfm.evaluation.expression_probe import PredictedExpression, probe_expression
-from pathfm.evaluation.features import Extractor
-from pathfm.evaluation.probe import Who, probe_classification
-from pathfm.evaluation.tasks import BY_NAME, TASKS, Task
+from pathfm.features.store import Extractor
 from pathfm.files import digest, read_parquet, replacing, write_json, write_parquet
-from pathfm.input.benchmarks import READERS, Benchmark
 from pathfm.input.paired import read_expression
 from pathfm.progress import say
+from pathfm.tasks.classes import Who, probe_classification
+from pathfm.tasks.expression import PredictedExpression, probe_expression
+from pathfm.tasks.registry import BY_NAME, TASKS, Task
 from pathfm.weights.folder import Weights, open_weights
 
 

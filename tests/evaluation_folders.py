@@ -8,8 +8,8 @@ import anndata
 import numpy as np
 import pandas as pd
 
-from pathfm.evaluation.expression import pearson, summary
 from pathfm.files import write_json, write_parquet
+from pathfm.statistics.correlation import pearson, summary
 
 CLASSES = {
     "cancer": ("BRCA", "KIRC", "LUAD"),

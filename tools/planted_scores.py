@@ -9,12 +9,12 @@ import pandas as pd
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.panel import fit_panel, one_row_per_patient, read_log_tpm
 from pathfm.cohort.splits import read_splits
-from pathfm.evaluation.expression_probe import probe_expression
-from pathfm.evaluation.features import Extractor
-from pathfm.evaluation.probe import Who
-from pathfm.evaluation.tasks import BY_NAME
+from pathfm.features.store import Extractor
 from pathfm.files import read_parquet
 from pathfm.input.paired import read_expression
+from pathfm.tasks.classes import Who
+from pathfm.tasks.expression import probe_expression
+from pathfm.tasks.registry import BY_NAME
 from pathfm.weights.folder import open_weights
 
 GENES = "genes"

@@ -13,11 +13,11 @@ from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.splits import Splits, read_splits
 from pathfm.configuration import from_dict, load
 from pathfm.errors import InputError
-from pathfm.evaluation.bootstrap import Draws
 from pathfm.evaluation.config import EvaluateConfig
-from pathfm.evaluation.runs import Evaluation
-from pathfm.evaluation.table import make_table
 from pathfm.files import read_json, read_parquet
+from pathfm.report.evaluations import Evaluation
+from pathfm.report.table import make_table
+from pathfm.statistics.bootstrap import Draws
 from pathfm.training.config import TrainConfig
 from tests.small_cohort import TILE, make_small_cohort
 

@@ -1,0 +1,99 @@
+"""What a table says, in words: which tasks moved beyond their interval, and what a reader must not trust."""
+
+from collections.abc import Iterable, Sequence
+
+from pathfm.report.evaluations import Evaluation
+from pathfm.report.rendering import number
+from pathfm.report.table import MEAN, Cell, Row, Table
+
+FIT_NAMES = {"split": "the split’s fit", "held_out": "the held-out fit"}
+
+
+def direction(cell: Cell) -> str:
+    """ "up" or "down" when the interval of a difference leaves 0 out, else an empty string."""
+    if cell.value is None:
+        return ""
+    return "up" if cell.low > 0 else "down" if cell.high < 0 else ""
+
+
+def verdict(table: Table) -> list[str]:
+    """One or two sentences for each tuned run, on the headline fit; of what is not there nothing is said."""
+    rows = [row for row in table.block("split") if row.kind == "delta"]
+    if not rows:
+        return ["Only base models were evaluated, so there is nothing to compare yet."]
+    return [sentence for row in rows for sentence in _of_run(row, table)]
+
+
+def _of_run(row: Row, table: Table) -> Iterable[str]:
+    cells = {column: cell for column, cell in zip(table.columns, row.cells, strict=True) if cell.value is not None}
+    mean = cells.pop(MEAN, None)
+    if mean is None:
+        yield f"{_capital(row.approach)} shares no scored task with its base."
+        return
+    moved = {
+        way: [f"{column} ({number(cell.value, True)})" for column, cell in cells.items() if direction(cell) == way]
+        for way in ("up", "down")
+    }
+    if not any(moved.values()):
+        yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond the 95 % interval."
+    else:
+        parts = [f"{word} on {_listed(moved[way])}" for way, word in (("up", "better"), ("down", "worse")) if moved[way]]
+        count = sum(map(len, moved.values()))
+        yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % interval: {'; '.join(parts)}."
+        if gains := [gain for gain in _one_sided_gains(row, table) if gain in moved["up"]]:
+            yield f"The held-out fit does not show the gain on {_listed(gains)}."
+    gain = "a gain that the held-out fit does not show" if mean.flagged else "a gain"
+    sign = {"up": gain, "down": "a loss", "": "not to be told from zero"}[direction(mean)]
+    interval = f"[{number(mean.low, True)}, {number(mean.high, True)}]"
+    yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."
+
+
+def flags(table: Table, evaluations: Sequence[Evaluation]) -> list[str]:
+    """What a reader must know before trusting a number."""
+    return list(dict.fromkeys([*_seen(evaluations), *_one_sided(table), *_too_small(table), *_edges(evaluations)]))
+
+
+def _seen(evaluations: Sequence[Evaluation]) -> Iterable[str]:
+    for one in evaluations:
+        if one.about.get("seen_patients_allowed"):
+            yield f"{one.name}: patients that the encoder was trained on were allowed among those scored; its scores may be too high."
+
+
+def _one_sided(table: Table) -> Iterable[str]:
+    for row in table.rows:
+        there, other = FIT_NAMES[row.fit], next(name for fit, name in FIT_NAMES.items() if fit != row.fit)
+        if gains := _one_sided_gains(row, table):
+            yield f"{row.approach}: a gain in {there} only, which {other} does not show, on {_listed(gains)}."
+
+
+def _one_sided_gains(row: Row, table: Table) -> list[str]:
+    cells = zip(table.columns, row.cells, strict=True)
+    return [f"{column} ({number(cell.value, True)})" for column, cell in cells if cell.flagged and direction(cell) == "up"]
+
+
+def _too_small(table: Table) -> Iterable[str]:
+    for row in table.rows:
+        if row.kind != "delta":
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                if cell.text.startswith("n too small"):
+                    yield f"{column}: {cell.text}; fewer than 10 scored units in its rarest class."
+
+
+def _edges(evaluations: Sequence[Evaluation]) -> Iterable[str]:
+    for one in evaluations:
+        edge = one.scores[one.scores["note"].astype(str).str.contains("edge of the grid")]
+        for fit, columns in edge.groupby("fit")["column"]:
+            names = _listed(list(dict.fromkeys(columns)))
+            yield f"{one.name}, {FIT_NAMES.get(fit, fit)}: a probe’s strength was chosen at the edge of its grid, for {names}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
