@@ -2,34 +2,12 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
-
-from pathfm.models.images import normalised
-from pathfm.models.vit import ViT, ViTSpec
 
 Owner = TypeVar("Owner")
-
-
-def feature_function(spec: ViTSpec, params: Any, mean: tuple[float, ...], std: tuple[float, ...]) -> Callable[[np.ndarray], jax.Array]:
-    """uint8 [batch, height, width, 3] → float32 [batch, features]; bfloat16 inside on accelerators; a batch is split over all devices.
-
-    The batch must be a multiple of the number of devices.
-    """
-    mesh = jax.make_mesh((jax.local_device_count(),), ("data",), axis_types=(AxisType.Auto,), devices=jax.local_devices())
-    everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
-    dtype = jnp.float32 if jax.devices()[0].platform == "cpu" else jnp.bfloat16
-    params = jax.device_put(params, everywhere)
-
-    @jax.jit
-    def features(params: Any, images: jax.Array) -> jax.Array:
-        return ViT(spec, dtype).apply({"params": params}, normalised(images, mean, std))
-
-    return lambda images: features(params, jax.device_put(images, split))
 
 
 def embedded(

@@ -50,7 +50,10 @@ class ImageTower:
 
     def bags(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """One feature [batch, features] a bag, over the tiles that `tile_mask` [batch, tiles] keeps."""
-        features = self.tiles(params, images)
+        return self.pooled(params, self.tiles(params, images), tile_mask)
+
+    def pooled(self, params: Any, features: jax.Array, tile_mask: jax.Array) -> jax.Array:
+        """One feature [batch, features] a bag, of its tiles' features [batch, tiles, features]."""
         if self.pooling == "attention":
             return GatedAttentionPooling().apply({"params": params["pooling"]}, features, tile_mask)
         return masked_mean(features, tile_mask)

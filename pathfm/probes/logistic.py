@@ -1,6 +1,7 @@
 """L2-regularised multinomial logistic regression: one compiled program fits all strengths at once, for any training set of the rows."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,11 @@ import numpy as np
 
 from pathfm.probes import lbfgs
 from pathfm.probes.device import float64
+from pathfm.probes.protocol import Fitted
 from pathfm.probes.standard import standardisation
+from pathfm.probes.strength import STRENGTHS
+from pathfm.probes.target import Classes
+from pathfm.statistics.scores import balanced_accuracy
 
 TOLERANCE = 1e-10
 STAGE = 12
@@ -39,15 +44,63 @@ class LogisticPath:
         return odds / odds.sum(axis=-1, keepdims=True)
 
 
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic regression as a probe of classes; the setting is the strength of its penalty."""
+
+    grid: np.ndarray = field(default_factory=lambda: STRENGTHS)
+    stages: int = STAGES
+    name: str = "logistic"
+    setting: str = "strength"
+    takes: tuple[type, ...] = (Classes,)
+
+    def fit(self, features: np.ndarray, target: Classes, weights: np.ndarray) -> Iterator["LogisticFit"]:
+        used = np.flatnonzero(weights.any(axis=0))
+        present, numbers = np.unique(target.numbers[used], return_inverse=True)
+        path = fit_path(features[used], numbers, weights[:, used], len(present), self.grid, target.balanced, self.stages)
+        return (LogisticFit(path, member, present, target.count) for member in range(len(weights)))
+
+
+@dataclass(frozen=True)
+class LogisticFit(Fitted):
+    """The models of one training set; a class that no training row has gets probability 0."""
+
+    path: LogisticPath
+    member: int
+    present: np.ndarray  # the fitted classes among all
+    count: int
+
+    @property
+    def converged(self) -> np.ndarray:
+        return self.path.converged[self.member]
+
+    def predict(self, features: np.ndarray, setting: int) -> np.ndarray:
+        probabilities = np.zeros((len(features), self.count))
+        probabilities[:, self.present] = self.path.probabilities(features, self.member, setting)
+        return probabilities
+
+    def scores(self, features: np.ndarray, target: Classes) -> np.ndarray:
+        """By the logits of all strengths at once."""
+        guesses = self.present[self.path.logits(features, self.member).argmax(axis=-1)]
+        return np.array([balanced_accuracy(target.numbers, guess) for guess in guesses])
+
+
 def fit_path(
-    features: np.ndarray, targets: np.ndarray, weights: np.ndarray, classes: int, strengths: np.ndarray, balanced: bool = True
+    features: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    classes: int,
+    strengths: np.ndarray,
+    balanced: bool = True,
+    stages: int = STAGES,
 ) -> LogisticPath:
     """Minimises Σᵢ wᵢ · cross-entropy(i) + strength/2 · ‖W‖² for every training set and strength.
 
     features [n, d], targets [n] integers below `classes`, weights [sets, n]: how often a row stands in each training set (0: not at
     all), strengths [s]. `balanced` also weighs a row by n / (classes · rows of its class), as scikit-learn's class_weight does.
     This is scikit-learn's LogisticRegression(C=1/strength); the intercept is not penalised, and two classes have one vector of
-    coefficients. In float64, because weak penalties on features of unequal scale are beyond float32.
+    coefficients. In float64, because weak penalties on features of unequal scale are beyond float32. A fit that has not converged
+    after `stages` times STAGE steps stops there, and `converged` says so.
     """
     padding = _padded(len(features)) - len(features)
     truth = np.eye(classes)[np.asarray(targets)]
@@ -59,7 +112,9 @@ def fit_path(
         design = np.concatenate([(features - mean) * scale, np.ones((len(features), 1))], axis=1)
         rows = (np.pad(design, ((0, padding), (0, 0))), np.pad(truth, ((0, padding), (0, 0))), np.pad(times, (0, padding)))
         with float64():
-            fitted.append((mean, scale, *map(np.asarray, _fit(*map(jnp.asarray, rows), jnp.asarray(strengths, jnp.float64)))))
+            fitted.append(
+                (mean, scale, *map(np.asarray, _fit(*map(jnp.asarray, rows), jnp.asarray(strengths, jnp.float64), jnp.int32(stages))))
+            )
     return LogisticPath(*map(np.stack, zip(*fitted, strict=True)))
 
 
@@ -70,7 +125,7 @@ def _padded(rows: int) -> int:
 
 
 @jax.jit
-def _fit(design, truth, weights, strengths):
+def _fit(design, truth, weights, strengths, most_stages):
     """One training set at all strengths: design [n, d + 1], its last column 1, truth [n, classes] one-hot, weights [n]."""
     classes = truth.shape[1]
     total = weights.sum()
@@ -97,7 +152,7 @@ def _fit(design, truth, weights, strengths):
 
     def proceed(carry):
         states, stages = carry
-        return jnp.any(~states.converged(TOLERANCE)) & (stages < STAGES)
+        return jnp.any(~states.converged(TOLERANCE)) & (stages < most_stages)
 
     def advance(carry):
         states, stages = carry

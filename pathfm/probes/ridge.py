@@ -1,5 +1,7 @@
 """Multi-output ridge regression: one compiled program, and one factorisation for every strength."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
@@ -7,7 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from pathfm.probes.device import float64
+from pathfm.probes.protocol import Fitted
 from pathfm.probes.standard import standardisation
+from pathfm.probes.strength import STRENGTHS
+from pathfm.probes.target import Values
 
 
 class RidgePath(NamedTuple):
@@ -33,6 +38,41 @@ class RidgePath(NamedTuple):
         with float64():
             given = (np.asarray(values, np.float64) for values in (features, truth, strengths))
             return np.asarray(_mean_pearson(self, *given))
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Ridge regression as a probe of values; the setting is the strength of its penalty."""
+
+    grid: np.ndarray = field(default_factory=lambda: STRENGTHS)
+    name: str = "ridge"
+    setting: str = "strength"
+    takes: tuple[type, ...] = (Values,)
+
+    def fit(self, features: np.ndarray, target: Values, weights: np.ndarray) -> Iterator["RidgeFit"]:
+        """One training set after the other: the factors of all at once would not fit for a whole transcriptome."""
+        for times in weights:
+            rows = np.repeat(np.arange(len(times)), times.astype(int))
+            yield RidgeFit(fit_ridge_path(features[rows], target.values[rows]), self.grid)
+
+
+@dataclass(frozen=True)
+class RidgeFit(Fitted):
+    """The models of one training set; the solution is exact."""
+
+    path: RidgePath
+    grid: np.ndarray
+
+    @property
+    def converged(self) -> np.ndarray:
+        return np.ones(len(self.grid), bool)
+
+    def predict(self, features: np.ndarray, setting: int) -> np.ndarray:
+        return self.path.predict(features, self.grid[setting])
+
+    def scores(self, features: np.ndarray, target: Values) -> np.ndarray:
+        """The mean Pearson of each strength, in one program; 0 where no output has a value."""
+        return np.nan_to_num(self.path.mean_pearson(features, target.values, self.grid))
 
 
 def fit_ridge_path(features: np.ndarray, truth: np.ndarray) -> RidgePath:

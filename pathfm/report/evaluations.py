@@ -1,86 +1,109 @@
-"""Folders of finished evaluations: what they hold, and which of them may be compared."""
+"""Finished evaluations: what they hold, and which of them may be compared."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import anndata
 import numpy as np
 import pandas as pd
 
 from pathfm.errors import InputError
-from pathfm.files import read_json, read_parquet
+from pathfm.report.folder import EvaluationFolder
+from pathfm.tasks.fits import FITS
 
-SCORES = ["task", "column", "fit", "fold", "metric", "value", "n", "smallest_class", "strength", "note"]
-PREDICTIONS = ["task", "fit", "fold", "unit", "patient", "truth", "prediction"]
+HEADLINE = ""  # the name of the block of each task's first probe
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One run of `python -m pathfm.evaluate`, read from its folder."""
+    """One run of `python -m pathfm.evaluate`, or several that differ in their fold alone; or one block of it, a probe for each task."""
 
-    folder: Path
+    files: EvaluationFolder
     about: dict  # evaluation.json
     scores: pd.DataFrame
     predictions: pd.DataFrame
-    parts: tuple["Evaluation", ...] = ()  # the evaluations of single folds that this one joins
+    by_fold: tuple["Evaluation", ...] = ()  # the evaluations of single folds that this one joins
+    probes: Mapping[str, str] = field(default_factory=dict)  # of a block: task → probe; empty: all
 
     @classmethod
     def read(cls, folder: str | Path) -> "Evaluation":
-        """The evaluation in `folder`; InputError when it is unfinished, of another format or broken."""
-        folder = Path(folder)
-        if not (folder / "evaluation.json").is_file():
-            raise InputError(f"{folder} is not a finished evaluation: it has no evaluation.json; run `python -m pathfm.evaluate` first")
-        about = read_json(folder / "evaluation.json")
-        if not isinstance(about, dict) or about.get("format") != 1 or not isinstance(about.get("card"), dict):
-            raise InputError(f"{folder / 'evaluation.json'} is not in format 1 with a card; evaluate again with this version of pathfm")
-        if not about["card"].get("weight_hash"):
-            raise InputError(f"{folder / 'evaluation.json'} has a card without weight_hash; evaluate again with this version of pathfm")
-        scores, predictions = read_parquet(folder / "scores.parquet", SCORES), pd.DataFrame(columns=PREDICTIONS)
-        if (folder / "predictions.parquet").exists():  # an evaluation of expression alone has none
-            predictions = read_parquet(folder / "predictions.parquet", PREDICTIONS)
-        return cls(folder, about, scores, predictions)
+        """The evaluation in `folder`; InputError when it is unfinished, of an unknown format or broken."""
+        files = EvaluationFolder(Path(folder))
+        return cls(files, files.read_about(), files.read_scores(), files.read_predictions())
 
     @classmethod
-    def over_folds(cls, parts: Sequence["Evaluation"]) -> "Evaluation":
+    def over_folds(cls, single: Sequence["Evaluation"]) -> "Evaluation":
         """One evaluation out of several that differ in their fold; its folder and card are those of the first."""
-        if len(parts) == 1:
-            return parts[0]
-        parts = tuple(sorted(parts, key=lambda one: one.folds))
-        tables = (pd.concat([getattr(one, name) for one in parts], ignore_index=True) for name in ("scores", "predictions"))
-        about = parts[0].about | {"folds": [fold for one in parts for fold in one.folds], "smoke": any(one.smoke for one in parts)}
-        return cls(parts[0].folder, about, *tables, parts)
+        if len(single) == 1:
+            return single[0]
+        single = tuple(sorted(single, key=lambda one: one.folds))
+        tables = (pd.concat([getattr(one, name) for one in single], ignore_index=True) for name in ("scores", "predictions"))
+        about = single[0].about | {"folds": [fold for one in single for fold in one.folds], "smoke": any(one.smoke for one in single)}
+        return cls(single[0].files, about, *tables, single, single[0].probes)
 
     def of_folds(self, folds: Iterable) -> "Evaluation":
         """What this evaluation holds of these folds."""
-        chosen = [one for one in self.parts if set(one.folds) <= set(folds)]
+        chosen = [one for one in self.by_fold if set(one.folds) <= set(folds)]
         return self.over_folds(chosen) if chosen else self
 
     @property
+    def blocks(self) -> list[str]:
+        """The headline, and each probe that is the first of no task or not of all that it was fitted to."""
+        first = self._first_probes()
+        fitted = self.scores.groupby("probe", sort=False)["task"].unique()
+        return [HEADLINE, *(probe for probe, tasks in fitted.items() if any(first[task] != probe for task in tasks))]
+
+    def block(self, name: str) -> "Evaluation":
+        """What one probe gave, or for the headline the first probe of each task."""
+        first = self._first_probes()
+        probes = first if name == HEADLINE else dict.fromkeys(first, name)
+        tables = {
+            name: table[table["probe"] == table["task"].map(probes)]
+            for name, table in (("scores", self.scores), ("predictions", self.predictions))
+        }
+        return replace(self, by_fold=tuple(one.block(name) for one in self.by_fold), probes=probes, **tables)
+
+    def _first_probes(self) -> dict[str, str]:
+        return self.scores.drop_duplicates("task").set_index("task")["probe"].to_dict()
+
+    @property
     def name(self) -> str:
-        return str(self.about["card"].get("name") or self.folder.name)
+        return str(self.card.get("name") or self.files.path.name)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The card of the weights, as evaluation.json holds it."""
+        return self.about["card"]
 
     @property
     def weight_hash(self) -> str:
-        return self.about["card"]["weight_hash"]
+        return self.card["weight_hash"]
 
     @property
     def base(self) -> dict | None:
         """The name and weight hash of what the weights were tuned from; None for a base."""
-        return None if self.about.get("approach") == "base" else self.about["card"].get("base")
+        return None if self.about.get("approach") == "base" else self.card.get("base")
 
     @property
     def approach(self) -> str:
         """The objective; with another patient's expression it says so."""
-        pairing = self.about["card"].get("pairing")
-        approach = str(self.about.get("approach") or self.about["card"].get("objective"))
+        pairing = self.card.get("pairing")
+        approach = str(self.about.get("approach") or self.card.get("objective"))
         return approach if pairing in (None, "true") else f"{approach} ({pairing.replace('_', ' ')})"
 
     @property
     def recipe(self) -> tuple:
-        """What two trainings share that differ in their fold alone, scored on one choice of genes; imported weights share their hash."""
-        trained = self.about["card"].get("recipe_hash") or self.weight_hash
-        return self.about["split_hash"], self.approach, trained, self.about.get("panel_choice")
+        """What two trainings share that differ in their fold alone, scored alike and on one choice of genes; imported weights share their hash."""
+        trained = self.card.get("recipe_hash") or self.weight_hash
+        return self.about["split_hash"], self.approach, trained, self.about.get("panel_choice"), self.about.get("options")
+
+    @property
+    def pooling(self) -> str:
+        """How the tiles of a patient became one feature: "mean", or "attention" that was trained with the tower."""
+        return self.about["pooling"]
 
     @property
     def smoke(self) -> bool:
@@ -88,38 +111,29 @@ class Evaluation:
 
     @property
     def folds(self) -> list:
-        folds = self.about.get("folds", self.about.get("fold"))
-        return sorted(folds) if isinstance(folds, list) else [folds]
+        return sorted(self.about["folds"])
 
     @cached_property
-    def expression(self):
-        """The AnnData of predicted expression, or None; InputError when it is broken.
+    def expression(self) -> anndata.AnnData | None:
+        """The predicted expression, or None; InputError when it is broken.
 
         Over several folds it holds the genes of all their panels; a gene that a fold's panel lacks is NaN there.
         """
-        import anndata
-
-        if self.parts:
-            there = [one.expression for one in self.parts if one.expression is not None]
+        if self.by_fold:
+            there = [one.expression for one in self.by_fold if one.expression is not None]
             return anndata.concat(there, join="outer", fill_value=np.nan) if there else None
-        path = self.folder / "expression_predictions.h5ad"
-        if not path.is_file():
-            return None
-        try:
-            table = anndata.read_h5ad(path)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{path} cannot be read as AnnData: {error}; evaluate again") from error
-        missing = sorted({"patient", "fold", "fit"} - set(table.obs)) + ([] if "truth" in table.layers else ["truth"])
-        if missing:
-            raise InputError(f"{path} lacks {missing[0]!r}; evaluate again")
-        return table
+        table = self.files.read_expression()
+        if table is None or not self.probes:
+            return table
+        chosen = (table.obs["probe"] == self.probes.get("expression")).to_numpy()
+        return table[chosen] if chosen.any() else None
 
     def units(self) -> dict[tuple, pd.DataFrame]:
-        """What was scored, by (task, fit, fold): unit and truth in sorted order."""
-        predictions = self.predictions.groupby(["task", "fit", "fold"], sort=True)
+        """What was scored, by (task, probe, fit, fold): unit and truth in sorted order."""
+        predictions = self.predictions.groupby(["task", "probe", "fit", "fold"], sort=True)
         scored = {key: rows[["unit", "truth"]].sort_values(["unit", "truth"], ignore_index=True) for key, rows in predictions}
         if self.expression is not None:
-            for key, rows in self.expression.obs.groupby(["fit", "fold"], observed=True):
+            for key, rows in self.expression.obs.groupby(["probe", "fit", "fold"], observed=True):
                 scored["expression", *key] = pd.DataFrame({"unit": np.sort(rows["patient"].astype(str).to_numpy())})
         return scored
 
@@ -139,7 +153,7 @@ def why_incomparable(base: Evaluation, tuned: Evaluation) -> str:
     ours, theirs = base.units(), tuned.units()
     for key in sorted(set(ours) & set(theirs), key=str):
         if not ours[key].equals(theirs[key]):
-            return f"their scored units or labels differ in the task {key[0]} ({key[1].replace('_', '-')} fit, fold {key[2]})"
+            return f"their scored units or labels differ in the task {key[0]} ({FITS[key[2]].label}, fold {key[3]})"
     return ""
 
 
@@ -163,12 +177,12 @@ def paired(evaluations: list[Evaluation]) -> list[tuple[Evaluation, list[Evaluat
         if not candidates:
             name = tuned.base.get("name")
             raise InputError(
-                f"{tuned.folder} was tuned from {name!r}, whose evaluation is not given; evaluate that and name its folder as well"
+                f"{tuned.files.path} was tuned from {name!r}, whose evaluation is not given; evaluate that and name its folder as well"
             )
         reasons = [why_incomparable(one, tuned) for one in candidates]
         if all(reasons):
             raise InputError(
-                f"{tuned.folder} and its base {candidates[0].folder} cannot be compared: {reasons[0]}; "
+                f"{tuned.files.path} and its base {candidates[0].files.path} cannot be compared: {reasons[0]}; "
                 "evaluate both on the same cohort, fold and panel"
             )
         base = candidates[reasons.index("")]

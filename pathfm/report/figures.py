@@ -1,24 +1,22 @@
 """The figures of a report: from the files of evaluation folders to panels with titles, captions and words for who cannot see them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import anndata
 import numpy as np
 
-from pathfm.errors import InputError
+from pathfm.folders.metrics import read_metrics
 from pathfm.report import plots
+from pathfm.report.curves import Curve, training_curve
 from pathfm.report.evaluations import Evaluation
 from pathfm.statistics.correlation import pearson
+from pathfm.tasks.fits import SPLIT
 
 FEWEST_PATIENTS = 10  # in a t-SNE
-MAX_LINES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Run:
+class Named:
     """An evaluation under the name by which the table calls it."""
 
     name: str
@@ -26,7 +24,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Panel:
+class Drawing:
     title: str
     svg: str
     alt: str
@@ -45,20 +43,20 @@ class Key:
 @dataclass(frozen=True)
 class Figure:
     caption: str
-    panels: tuple[Panel, ...]
+    panels: tuple[Drawing, ...]
     keys: tuple[Key, ...] = ()
 
 
-def training_figure(runs: Sequence[Run]) -> Figure | None:
+def training_figure(runs: Sequence[Named]) -> Figure | None:
     """A panel of curves for each run that brought its training metrics; None when none did."""
     panels = []
     for run in runs:
-        path = run.evaluation.folder / "training_metrics.jsonl"
+        path = run.evaluation.files.metrics
         if not path.is_file():
             continue
-        curve = training_curve(metrics_of(path))
+        curve = training_curve(read_metrics(path))
         if len(curve.training[0]) or len(curve.validation[0]):
-            panels.append(Panel(run.name, plots.curve_panel(curve), f"Loss over steps of {run.name}. {_ends(curve)}"))
+            panels.append(Drawing(run.name, plots.curve_panel(curve), f"Loss over steps of {run.name}. {_ends(curve)}"))
     if not panels:
         return None
     caption = (
@@ -69,34 +67,7 @@ def training_figure(runs: Sequence[Run]) -> Figure | None:
     return Figure(caption, tuple(panels))
 
 
-def metrics_of(path: Path) -> list[dict]:
-    """The lines of a metrics file; InputError with the line that is not JSON."""
-    lines = []
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if number > MAX_LINES:
-                raise InputError(f"{path} has more than {MAX_LINES:,} lines; that is no metrics file of a run")
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}, line {number}, is not JSON: {error}; evaluate the run again") from error
-    return lines
-
-
-def training_curve(lines: Sequence[dict]) -> plots.Curve:
-    """Losses over steps, as shares of ln(B) or of the mean profile's loss where the run wrote them."""
-
-    def series(name: str) -> tuple[np.ndarray, np.ndarray]:
-        found = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
-        return np.array([step for step, _ in found]), np.array([value for _, value in found], float)
-
-    for name, nothing in (("loss_over_ln_batch", "ln(B)"), ("loss_over_mean_profile", "mean profile")):
-        if any(name in line for line in lines):
-            return plots.Curve(series(name), series(f"validation_{name}"), nothing)
-    return plots.Curve(series("loss"), series("validation_loss"), "")
-
-
-def _ends(curve: plots.Curve) -> str:
+def _ends(curve: Curve) -> str:
     sentences = []
     for name, (steps, losses) in (("Training", curve.training), ("Validation", curve.validation)):
         if len(steps):
@@ -106,11 +77,11 @@ def _ends(curve: plots.Curve) -> str:
     return " ".join(sentences)
 
 
-def embedding_figures(runs: Sequence[Run]) -> list[Figure]:
+def embedding_figures(runs: Sequence[Named]) -> list[Figure]:
     """t-SNE of each run's test patients, once coloured by cancer and once by site; runs with too few patients are left out."""
     names, places, groups = [], [], []
     for run in runs:
-        table = embeddings_of(run.evaluation)
+        table = run.evaluation.files.read_embeddings()
         if table is None:
             continue
         rows = np.flatnonzero(table.obs["role"].astype(str) == "test")
@@ -130,7 +101,7 @@ def _embeddings(names: Sequence[str], places: Sequence[np.ndarray], groups: Sequ
     shown = sorted(labels[np.argsort(-counts, kind="stable")][: plots.MOST_GROUPS].tolist())
     pixels = sum(map(len, places)) > plots.MOST_VECTOR_POINTS
     panels = tuple(
-        Panel(
+        Drawing(
             name,
             plots.points_panel(place, group_of, shown, pixels),
             f"t-SNE of the embeddings of {len(place)} test patients by {name}, in {len(np.unique(group_of))} groups by {group}.",
@@ -149,7 +120,7 @@ _EMBEDDING_CAPTIONS = {
 }
 
 
-def expression_figures(base: Run, tuned: Sequence[Run]) -> list[Figure]:
+def expression_figures(base: Named, tuned: Sequence[Named]) -> list[Figure]:
     """How well genes are predicted with a base and its tuned runs: distributions of r, and each gene's change.
 
     Empty when expression was evaluated for the base alone, or not at all.
@@ -166,14 +137,14 @@ def expression_figures(base: Run, tuned: Sequence[Run]) -> list[Figure]:
     means = "; ".join(
         f"{name}: mean {r.mean():.3f}, from {r.min():.2f} to {r.max():.2f}" for name, r in ((base.name, before), *changes.items())
     )
-    distribution = Panel(
+    distribution = Drawing(
         f"{base.name} and what was tuned from it",
         plots.correlation_panel([(base.name, before), *changes.items()]),
         f"Distribution of r over {len(before):,} genes. {means}.",
         wide=True,
     )
     scatters = tuple(
-        Panel(
+        Drawing(
             f"{name}: better in {np.mean(after > before):.0%} of genes",
             plots.change_panel(before, after, (-largest, largest)),
             f"Each gene's r with the base against its change by {name}; mean change {np.mean(after - before):+.3f}.",
@@ -193,24 +164,10 @@ def gene_correlations(evaluation: Evaluation) -> np.ndarray | None:
     """[genes]: r over the test patients of the split's fit, joined over folds by Fisher z; None without predictions."""
     if evaluation.expression is None:
         return None
-    table = evaluation.expression[(evaluation.expression.obs["fit"] == "split").to_numpy()]
+    table = evaluation.expression[(evaluation.expression.obs["fit"] == SPLIT.name).to_numpy()]
     if table.n_obs < FEWEST_PATIENTS:
         return None
     return pearson(np.asarray(table.X), np.asarray(table.layers["truth"]), np.asarray(table.obs["fold"]))
-
-
-def embeddings_of(evaluation: Evaluation) -> anndata.AnnData | None:
-    """One row per patient with patient, site, cancer and role; None when there is no such file, InputError when it is broken."""
-    path = evaluation.folder / "embeddings.h5ad"
-    if not path.is_file():
-        return None
-    try:
-        table = anndata.read_h5ad(path)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as AnnData: {error}; evaluate again") from error
-    if missing := sorted({"patient", "site", "cancer", "role"} - set(table.obs)):
-        raise InputError(f"{path} lacks {missing[0]!r}; evaluate again")
-    return table
 
 
 def _words(column) -> np.ndarray:

@@ -11,27 +11,24 @@ from pathfm.errors import InputError
 from pathfm.files import replacing
 from pathfm.progress import say
 from pathfm.report import figures
-from pathfm.report.evaluations import Evaluation, over_folds, paired
-from pathfm.report.figures import Run, embeddings_of
+from pathfm.report.cells import Cell
+from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
+from pathfm.report.figures import Named
+from pathfm.report.folder import EvaluationFolder
 from pathfm.report.plots import require_report
-from pathfm.report.rendering import number
-from pathfm.report.table import MISSING, Cell, Table, base_label, make_table
+from pathfm.report.table import Table, base_label, make_table, tuned_label
 from pathfm.report.verdict import direction, flags, verdict
+from pathfm.report.words import MISSING, number
+from pathfm.tasks.fits import FITS, SPLIT, Fit
 
+EXPRESSION = "expression"
 MOST_CHANGED = 5000
-FITS = {
-    "split": ("Base against tuned", "Probes fitted on the split’s training patients, scored on its test patients: the headline."),
-    "held_out": (
-        "Base against tuned, held-out fit",
-        "Probes fitted and scored by cross-validation among the test patients alone; no training patient plays a role.",
-    ),
-}
-EXPRESSION_MEASURES = {
-    "mean_pearson": "mean r",
-    "median_pearson": "median r",
-    "share_above_0.4": "genes with r > 0.4",
-    "genes_fdr_below_0.05": "genes above chance (FDR < 0.05)",
-    "within_cancer/mean_pearson": "mean r within cancer type",
+EXPRESSION_MEASURES = {  # metric: its words, and how its value is written
+    "mean_pearson": ("mean r", "{:.3f}"),
+    "median_pearson": ("median r", "{:.3f}"),
+    "share_above_0.4": ("genes with r > 0.4", "{:.0%}"),
+    "genes_fdr_below_0.05": ("genes above chance (FDR < 0.05)", "{:,.0f}"),
+    "within_cancer/mean_pearson": ("mean r within cancer type", "{:.3f}"),
 }
 READING = (
     (
@@ -85,7 +82,7 @@ def refuse_training_run(folder: Path) -> None:
     """InputError when the folder is missing, or holds a training run or weights instead of an evaluation."""
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; name the folders that `python -m pathfm.evaluate` wrote")
-    if (folder / "evaluation.json").is_file():
+    if EvaluationFolder(folder).finished:
         return
     if any((folder / name).exists() for name in ("weights", "checkpoints", "card.json")):
         raise InputError(
@@ -100,14 +97,14 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
 
     loader = PackageLoader("pathfm.report", "")
     template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pairs = over_folds(paired(list(evaluations)))
+    pairs = [(base.block(HEADLINE), [one.block(HEADLINE) for one in tuned]) for base, tuned in over_folds(paired(list(evaluations)))]
     runs = named(pairs)
     page = template.get_template("report.html").render(
         title="Base against tuned, task by task",
         subtitle=", ".join(dict.fromkeys(map(introduced, runs.values()))),
         smoke="These scores come from a smoke run: they show that the commands work and mean nothing else." if table.smoke else "",
         verdict=verdict(table),
-        tables=[block(table, fit) for fit in table.titles],
+        tables=[block(table, FITS[fit], probe) for fit, probe in table.titles],
         flags=flags(table, evaluations),
         sections=sections(pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
@@ -118,40 +115,38 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
     return page.strip() + "\n"
 
 
-def named(pairs: Sequence[tuple[Evaluation, list[Evaluation]]]) -> dict[int, Run]:
+def named(pairs: Sequence[tuple[Evaluation, list[Evaluation]]]) -> dict[int, Named]:
     """Evaluations by identity, in order, under the names of the table's rows."""
     tuned = [one for _, all_tuned in pairs for one in all_tuned]
-    runs: dict[int, Run] = {}
+    runs: dict[int, Named] = {}
     for base, all_tuned in pairs:
-        runs.setdefault(id(base), Run(base_label(base, [one for one, _ in pairs]), base))
+        runs.setdefault(id(base), Named(base_label(base, [one for one, _ in pairs]), base))
         for one in all_tuned:
-            alone = sum(other.approach == one.approach for other in tuned) == 1
-            runs[id(one)] = Run(one.approach if alone else f"{one.approach}: {one.name}", one)
+            runs[id(one)] = Named(tuned_label(one, tuned), one)
     return runs
 
 
-def of_single_folds(run: Run) -> list[Run]:
+def of_single_folds(run: Named) -> list[Named]:
     """What was trained and embedded fold by fold, each fold under a name of its own."""
-    parts = run.evaluation.parts
-    return [Run(f"{run.name}, fold {part.folds[0]}", part) for part in parts] or [run]
+    return [Named(f"{run.name}, fold {one.folds[0]}", one) for one in run.evaluation.by_fold] or [run]
 
 
-def introduced(run: Run) -> str:
+def introduced(run: Named) -> str:
     """The name in the table, and the run's own where it says more."""
     return run.name if run.evaluation.name in run.name else f"{run.name} ({run.evaluation.name})"
 
 
-def block(table: Table, fit: str) -> dict:
-    """One fit of the table for the template: a group of rows for each base and each tuned run."""
+def block(table: Table, fit: Fit, probe: str) -> dict:
+    """One fit of the headline or of a further probe for the template: a group of rows for each base and each tuned run."""
     groups: list[list[dict]] = []
-    for row in table.block(fit):
+    for row in table.block(fit.name, probe):
         line = {"name": row.label, "kind": row.kind, "cells": [shown(cell, row.kind) for cell in row.cells]}
         groups[-1].append(line) if row.kind == "delta" and groups else groups.append([line])
-    title, caption = FITS[fit]
-    notes = [note for note in table.notes if not note.startswith(("SMOKE", "warning"))] if fit == "split" else []
+    first = (fit.name, probe) == next(iter(table.titles))
+    notes = [note.text for note in table.notes if note.kind == "reading"] if first else []
     return {
-        "title": f"{title} (smoke)" if table.smoke else title,
-        "caption": caption,
+        "title": fit.heading + (f", {probe}" if probe else "") + (" (smoke)" if table.smoke else ""),
+        "caption": fit.caption,
         "columns": table.columns,
         "groups": groups,
         "notes": [note[:1].upper() + note[1:] + "." for note in notes],
@@ -160,16 +155,17 @@ def block(table: Table, fit: str) -> dict:
 
 def shown(cell: Cell, kind: str) -> dict:
     """A cell for the template; a difference whose interval leaves zero out has a direction."""
+    marks = {"one_sided": cell.one_sided, "unconverged": cell.unconverged}
     if cell.value is None:
-        value, note = (MISSING, "") if cell.text in ("", MISSING) else ("", cell.text)
-        return {"value": value, "interval": "", "direction": "", "flagged": False, "note": note}
+        value, note = (MISSING, "") if cell.empty else ("", cell.text)
+        return {"value": value, "interval": "", "direction": "", "note": note, **marks}
     signed = kind == "delta"
     value, low, high = (number(one, signed) for one in (cell.value, cell.low, cell.high))
     way = direction(cell) if signed else ""
-    return {"value": value, "interval": f"[{low}, {high}]", "direction": way, "flagged": cell.flagged, "note": ""}
+    return {"value": value, "interval": f"[{low}, {high}]", "direction": way, "note": "", **marks}
 
 
-def sections(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Run]) -> list[dict]:
+def sections(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named]) -> list[dict]:
     """The figures under their headings; what is absent is said."""
     everyone = list(runs.values())
     single = [one for run in everyone for one in of_single_folds(run)]
@@ -199,40 +195,36 @@ def sections(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[in
     ]
 
 
-def measures(runs: Sequence[Run]) -> dict | None:
+def measures(runs: Sequence[Named]) -> dict | None:
     """Expression in other words than the mean: a row per run, and what knowing the cancer type alone would reach; None without any."""
     rows = []
     for run in runs:
         scores = run.evaluation.scores
-        found = scores[(scores["task"] == "expression") & (scores["fit"] == "split")]
+        found = scores[(scores["task"] == EXPRESSION) & (scores["fit"] == SPLIT.name)]
         values = found.groupby("metric")["value"].mean()
         if values.notna().any():
             rows.append({"name": run.name, "values": [_measure(values, metric) for metric in EXPRESSION_MEASURES]})
             baseline = values
     if not rows:
         return None
-    of_baseline = [_measure(baseline, f"baseline_cancer_type/{metric}") for metric in EXPRESSION_MEASURES]
-    if any(value != "–" for value in of_baseline):
+    of_baseline = [_measure(baseline, metric, "baseline_cancer_type/") for metric in EXPRESSION_MEASURES]
+    if any(value != MISSING for value in of_baseline):
         rows.append({"name": "the mean of the cancer type, no image", "values": of_baseline})
-    return {"columns": list(EXPRESSION_MEASURES.values()), "rows": rows}
+    return {"columns": [words for words, _ in EXPRESSION_MEASURES.values()], "rows": rows}
 
 
-def _measure(values, metric: str) -> str:
-    value = values.get(metric, np.nan)
-    if np.isnan(value):
-        return "–"
-    if metric.endswith("share_above_0.4"):
-        return f"{value:.0%}"
-    return f"{value:,.0f}" if "genes_" in metric else f"{value:.3f}".replace("-", "−")
+def _measure(values, metric: str, prefix: str = "") -> str:
+    value = values.get(prefix + metric, np.nan)
+    return MISSING if np.isnan(value) else EXPRESSION_MEASURES[metric][1].format(value).replace("-", "−")
 
 
-def changed(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Run]) -> dict:
+def changed(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named]) -> dict:
     """Rows (run, task, fold, unit, truth, base, tuned) of the split's fit where base and tuned predict differently."""
     keys = ["task", "fold", "unit", "truth"]
     rows = []
     for base, all_tuned in pairs:
         for tuned in all_tuned:
-            ours, theirs = (one.predictions[one.predictions["fit"] == "split"][[*keys, "prediction"]] for one in (base, tuned))
+            ours, theirs = (one.predictions[one.predictions["fit"] == SPLIT.name][[*keys, "prediction"]] for one in (base, tuned))
             both = ours.merge(theirs, on=keys, suffixes=("_base", "_tuned"))
             both = both[both["prediction_base"] != both["prediction_tuned"]].sort_values(keys)
             rows += [(runs[id(tuned)].name, *row) for row in both[[*keys, "prediction_base", "prediction_tuned"]].itertuples(index=False)]
@@ -240,13 +232,13 @@ def changed(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int
     return {"caption": f"Probes of the split’s fit; {len(rows):,} predictions changed{cut}.", "rows": rows[:MOST_CHANGED]}
 
 
-def made(runs: Sequence[Run]) -> dict:
+def made(runs: Sequence[Named]) -> dict:
     """What the numbers were made from: weights, split, panel, patients, versions."""
     text, code = partial(_entry, "text"), partial(_entry, "hash")
     rows = []
     facts: dict[str, list] = {}
     for run in runs:
-        about, card = run.evaluation.about, run.evaluation.about["card"]
+        about, card = run.evaluation.about, run.evaluation.card
         cells = {
             "name": text(run.evaluation.name),
             "objective": text(card.get("objective")),
@@ -271,7 +263,7 @@ def made(runs: Sequence[Run]) -> dict:
 
 
 def _entry(kind: str, value) -> dict:
-    return {"text": "–", "hash": ""} | ({kind: str(value)} if value not in (None, "") else {})
+    return {"text": MISSING, "hash": ""} | ({kind: str(value)} if value not in (None, "") else {})
 
 
 def _once(name: str, entries: Sequence[tuple[str, dict]]) -> list[tuple[str, dict]]:
@@ -281,15 +273,15 @@ def _once(name: str, entries: Sequence[tuple[str, dict]]) -> list[tuple[str, dic
 
 
 def _roles(evaluation: Evaluation) -> str:
-    table = embeddings_of(evaluation)
+    table = evaluation.files.read_embeddings()
     if table is None:
-        return "–"
+        return MISSING
     counts = table.obs["role"].astype(str).value_counts()
     return ", ".join(f"{role} {counts[role]:,}" for role in ("train", "val", "test") if role in counts)
 
 
 def _scored(evaluation: Evaluation) -> str:
     scores = evaluation.scores
-    tasks = scores[scores["fit"] == "split"].drop_duplicates(["task", "fold"]).groupby("column", sort=False)
+    tasks = scores[scores["fit"] == SPLIT.name].drop_duplicates(["task", "fold"]).groupby("column", sort=False)
     counts = [(column, int(rows["n"].sum()), int(rows["smallest_class"].min())) for column, rows in tasks]
     return "; ".join(f"{column} {n:,}" + (f" (rarest class {rarest:,})" if rarest < n else "") for column, n, rarest in counts)

@@ -5,13 +5,13 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pathfm.errors import InputError
 from pathfm.files import digest
+from pathfm.report.curves import Curve
 
 SEED = 0
 MOST_PATIENTS = 2000  # in a t-SNE; more are thinned out evenly
@@ -45,19 +45,6 @@ STYLE = {
     "ytick.color": LINE,
     "ytick.labelcolor": MUTED,
 }
-
-
-@dataclass(frozen=True)
-class Curve:
-    """What one run wrote while it trained: steps, and losses as shares of the loss of a model that has learned nothing.
-
-    That loss is of each batch's own size, so that training and validation may stand in one plot. Where a run wrote no such shares,
-    the losses themselves, and no `nothing`.
-    """
-
-    training: tuple[np.ndarray, np.ndarray]
-    validation: tuple[np.ndarray, np.ndarray]
-    nothing: str  # "ln(B)", "mean profile", or ""
 
 
 def require_report() -> None:

@@ -4,15 +4,7 @@ import csv
 import io
 import re
 
-MARK = "†"
-
-
-def number(value: float, signed: bool) -> str:
-    """One decimal; differences carry their sign, with a real minus, and a rounded zero has none."""
-    text = f"{value:+.1f}" if signed else f"{value:.1f}"
-    if float(text) == 0:
-        text = "0.0"
-    return text.replace("-", "−")
+from pathfm.report.words import DAGGER, DOUBLE_DAGGER, number
 
 
 def cell_text(cell, signed: bool) -> str:
@@ -20,17 +12,22 @@ def cell_text(cell, signed: bool) -> str:
     if cell.value is None:
         return cell.text
     value, low, high = (number(one, signed) for one in (cell.value, cell.low, cell.high))
-    return f"{value} [{low}, {high}]" + (f" {MARK}" if cell.flagged else "")
+    return f"{value} [{low}, {high}]" + marks(cell)
+
+
+def marks(cell) -> str:
+    """The signs behind a cell, each after a space."""
+    return (f" {DAGGER}" if cell.one_sided else "") + (f" {DOUBLE_DAGGER}" if cell.unconverged else "")
 
 
 def markdown(table) -> str:
     blocks = []
-    for fit, title in table.titles.items():
+    for block, title in table.titles.items():
         head = ["", *table.columns]
-        lines = [[markdown_escaped(row.label), *(_markdown_cell(cell, row.kind) for cell in row.cells)] for row in table.block(fit)]
+        lines = [[markdown_escaped(row.label), *(_markdown_cell(cell, row.kind) for cell in row.cells)] for row in table.block(*block)]
         body = ["| " + " | ".join(line) + " |" for line in [list(map(markdown_escaped, head)), *lines]]
-        blocks.append("\n".join([f"**{title}**", "", body[0], "| --- |" + " ---: |" * len(table.columns), *body[1:]]))
-    blocks.append("\n".join(f"- {markdown_escaped(note)}" for note in table.notes))
+        blocks.append("\n".join([f"**{markdown_escaped(title)}**", "", body[0], "| --- |" + " ---: |" * len(table.columns), *body[1:]]))
+    blocks.append("\n".join(f"- {markdown_escaped(str(note))}" for note in table.notes))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -39,20 +36,24 @@ def _markdown_cell(cell, kind: str) -> str:
 
 
 def markdown_escaped(text: str) -> str:
-    text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_|\[\]])", r"\\\1", text)
 
 
 def latex(table) -> str:
     """A `tabular` for each fit, for the package booktabs."""
     blocks = []
-    for fit, title in table.titles.items():
-        lines = [[row.label, *(cell_text(cell, row.kind == "delta") for cell in row.cells)] for row in table.block(fit)]
+    for block, title in table.titles.items():
+        lines = [[row.label, *(cell_text(cell, row.kind == "delta") for cell in row.cells)] for row in table.block(*block)]
         body = [" & ".join(map(latex_escaped, line)) + r" \\" for line in [["", *table.columns], *lines]]
-        start = [f"% {title}", rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]
+        start = [f"% {_one_line(title)}", rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]
         blocks.append("\n".join([*start, body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}"]))
-    blocks.append("\n".join(rf"\par {latex_escaped(note)}" for note in table.notes))
+    blocks.append("\n".join(rf"\par {latex_escaped(str(note))}" for note in table.notes))
     return "\n\n".join(blocks) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
 
 
 LATEX = {
@@ -62,7 +63,8 @@ LATEX = {
     "–": "--",
     "−": "$-$",
     "Δ": r"$\Delta$",
-    MARK: r"$^\dagger$",
+    DAGGER: r"$^\dagger$",
+    DOUBLE_DAGGER: r"$^\ddagger$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "[": "{[}",
@@ -72,7 +74,7 @@ LATEX = {
 
 
 def latex_escaped(text: str) -> str:
-    return "".join(LATEX.get(symbol, symbol) for symbol in re.sub(r"\s+", " ", text))
+    return "".join(LATEX.get(symbol, symbol) for symbol in _one_line(text))
 
 
 def csv_text(table) -> str:
@@ -80,12 +82,17 @@ def csv_text(table) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     spread = [name for column in table.columns for name in (column, f"{column} low", f"{column} high")]
-    writer.writerow([csv_escaped(name) for name in ("fit", "kind", "approach", "run", *spread, "gain in one fit only", "smoke")])
+    further = ("gain in one fit only", "smoke", "not converged", "probe")
+    writer.writerow([csv_escaped(name) for name in ("fit", "kind", "approach", "run", *spread, *further)])
     for row in table.rows:
         cells = [part for cell in row.cells for part in _csv_cell(cell)]
-        flagged = "; ".join(column for column, cell in zip(table.columns, row.cells, strict=True) if cell.flagged)
+        one_sided, unconverged = (
+            "; ".join(column for column, cell in zip(table.columns, row.cells, strict=True) if getattr(cell, flag))
+            for flag in ("one_sided", "unconverged")
+        )
+        end = [csv_escaped(one_sided), "yes" if table.smoke else "", csv_escaped(unconverged), csv_escaped(row.probe)]
         start = [csv_escaped(text) for text in (row.fit, row.kind, row.approach, row.run)]
-        writer.writerow([*start, *cells, csv_escaped(flagged), "yes" if table.smoke else ""])
+        writer.writerow([*start, *cells, *end])
     return file.getvalue()
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from pathfm.report.cells import Cell
 from pathfm.report.evaluations import Evaluation
-from pathfm.report.rendering import number
-from pathfm.report.table import MEAN, Cell, Row, Table
-
-FIT_NAMES = {"split": "the split’s fit", "held_out": "the held-out fit"}
+from pathfm.report.notes import at_the_edge, unconverged
+from pathfm.report.table import MEAN, Row, Table
+from pathfm.report.words import listed, number
+from pathfm.statistics.scores import SMALLEST_CLASS
+from pathfm.tasks.fits import FITS, HELD_OUT, SPLIT
 
 
 def direction(cell: Cell) -> str:
@@ -18,7 +20,7 @@ def direction(cell: Cell) -> str:
 
 def verdict(table: Table) -> list[str]:
     """One or two sentences for each tuned run, on the headline fit; of what is not there nothing is said."""
-    rows = [row for row in table.block("split") if row.kind == "delta"]
+    rows = [row for row in table.block(SPLIT.name) if row.kind == "delta"]
     if not rows:
         return ["Only base models were evaluated, so there is nothing to compare yet."]
     return [sentence for row in rows for sentence in _of_run(row, table)]
@@ -37,12 +39,12 @@ def _of_run(row: Row, table: Table) -> Iterable[str]:
     if not any(moved.values()):
         yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond the 95 % interval."
     else:
-        parts = [f"{word} on {_listed(moved[way])}" for way, word in (("up", "better"), ("down", "worse")) if moved[way]]
+        parts = [f"{word} on {listed(moved[way])}" for way, word in (("up", "better"), ("down", "worse")) if moved[way]]
         count = sum(map(len, moved.values()))
         yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % interval: {'; '.join(parts)}."
         if gains := [gain for gain in _one_sided_gains(row, table) if gain in moved["up"]]:
-            yield f"The held-out fit does not show the gain on {_listed(gains)}."
-    gain = "a gain that the held-out fit does not show" if mean.flagged else "a gain"
+            yield f"{_capital(HELD_OUT.subject)} does not show the gain on {listed(gains)}."
+    gain = f"a gain that {HELD_OUT.subject} does not show" if mean.one_sided else "a gain"
     sign = {"up": gain, "down": "a loss", "": "not to be told from zero"}[direction(mean)]
     interval = f"[{number(mean.low, True)}, {number(mean.high, True)}]"
     yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."
@@ -50,7 +52,9 @@ def _of_run(row: Row, table: Table) -> Iterable[str]:
 
 def flags(table: Table, evaluations: Sequence[Evaluation]) -> list[str]:
     """What a reader must know before trusting a number."""
-    return list(dict.fromkeys([*_seen(evaluations), *_one_sided(table), *_too_small(table), *_edges(evaluations)]))
+    return list(
+        dict.fromkeys([*_seen(evaluations), *_one_sided(table), *_too_small(table), *_edges(evaluations), *_unconverged(evaluations)])
+    )
 
 
 def _seen(evaluations: Sequence[Evaluation]) -> Iterable[str]:
@@ -61,34 +65,36 @@ def _seen(evaluations: Sequence[Evaluation]) -> Iterable[str]:
 
 def _one_sided(table: Table) -> Iterable[str]:
     for row in table.rows:
-        there, other = FIT_NAMES[row.fit], next(name for fit, name in FIT_NAMES.items() if fit != row.fit)
+        there, other = FITS[row.fit], next(fit for fit in FITS.values() if fit.name != row.fit)
         if gains := _one_sided_gains(row, table):
-            yield f"{row.approach}: a gain in {there} only, which {other} does not show, on {_listed(gains)}."
+            probe = f" ({row.probe})" if row.probe else ""
+            yield f"{row.approach}{probe}: a gain in {there.subject} only, which {other.subject} does not show, on {listed(gains)}."
 
 
 def _one_sided_gains(row: Row, table: Table) -> list[str]:
     cells = zip(table.columns, row.cells, strict=True)
-    return [f"{column} ({number(cell.value, True)})" for column, cell in cells if cell.flagged and direction(cell) == "up"]
+    return [f"{column} ({number(cell.value, True)})" for column, cell in cells if cell.one_sided and direction(cell) == "up"]
 
 
 def _too_small(table: Table) -> Iterable[str]:
     for row in table.rows:
         if row.kind != "delta":
             for column, cell in zip(table.columns, row.cells, strict=True):
-                if cell.text.startswith("n too small"):
-                    yield f"{column}: {cell.text}; fewer than 10 scored units in its rarest class."
+                if cell.few is not None:
+                    yield f"{column}: {cell.text}; fewer than {SMALLEST_CLASS} scored units in its rarest class."
 
 
 def _edges(evaluations: Sequence[Evaluation]) -> Iterable[str]:
     for one in evaluations:
-        edge = one.scores[one.scores["note"].astype(str).str.contains("edge of the grid")]
-        for fit, columns in edge.groupby("fit")["column"]:
-            names = _listed(list(dict.fromkeys(columns)))
-            yield f"{one.name}, {FIT_NAMES.get(fit, fit)}: a probe’s strength was chosen at the edge of its grid, for {names}."
+        for fit, probe, setting, columns in at_the_edge(one):
+            what = f"a probe’s {setting} was chosen at the edge of its grid"
+            yield f"{one.name}, {fit.subject}{probe}: {what}, for {listed(columns)}."
 
 
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+def _unconverged(evaluations: Sequence[Evaluation]) -> Iterable[str]:
+    for one in evaluations:
+        for fit, probe, columns in unconverged(one):
+            yield f"{one.name}, {fit.subject}{probe}: a probe did not converge, for {listed(columns)}; these scores are marked ‡."
 
 
 def _tasks(count: int) -> str:

@@ -20,7 +20,7 @@ def pearson(prediction: np.ndarray, truth: np.ndarray, groups: np.ndarray | None
     groups = np.zeros(len(truth), int) if groups is None else groups
     per_group = []
     for members in members_of(groups):
-        one = (standardised(prediction[members]) * standardised(truth[members])).sum(axis=0)
+        one = (unit_columns(prediction[members]) * unit_columns(truth[members])).sum(axis=0)
         per_group.append(np.where(np.ptp(truth[members], axis=0) > 0, one, np.nan))
     return fisher_join(np.stack(per_group))
 
@@ -31,7 +31,7 @@ def members_of(groups: np.ndarray) -> Iterator[np.ndarray]:
         yield np.flatnonzero(groups == name)
 
 
-def standardised(values: np.ndarray) -> np.ndarray:
+def unit_columns(values: np.ndarray) -> np.ndarray:
     """Columns with mean 0 and sum of squares 1, in float64; a constant column is 0."""
     values = np.asarray(values, np.float64)
     centred = values - values.mean(axis=0)
@@ -94,7 +94,7 @@ def _chance(prediction: np.ndarray, truth: np.ndarray, groups: np.ndarray, order
     predicted, true, varies = np.zeros(truth.shape), np.zeros(truth.shape), []
     membership = list(members_of(groups))
     for members in membership:
-        predicted[members], true[members] = standardised(prediction[members]), standardised(truth[members])
+        predicted[members], true[members] = unit_columns(prediction[members]), unit_columns(truth[members])
         varies.append(np.ptp(truth[members], axis=0) > 0)
     predicted, true = predicted.astype(np.float32), true.astype(np.float32)
 

@@ -36,6 +36,6 @@ def smallest_class(truth: np.ndarray, units: np.ndarray, classes: np.ndarray) ->
     return min(len(np.unique(units[truth == label])) for label in classes)
 
 
-def too_small(count: int) -> str:
-    """The note that stands for a score that too few units would carry, else an empty string."""
-    return f"n too small ({count})" if count < SMALLEST_CLASS else ""
+def too_small(count: int) -> bool:
+    """Whether so few units carry no score."""
+    return count < SMALLEST_CLASS

@@ -1,137 +1,182 @@
-"""The expression probe: ridge regression from frozen features to a gene panel, scored per gene and held against simple baselines."""
+"""Expression from frozen features: scored per gene and held against simple baselines, for every probe in every fit."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from pathfm.errors import InputError
-from pathfm.probes.held_out import PARTS, held_out_parts, roles_in_part, seed_of
-from pathfm.probes.ridge import fit_ridge_path
-from pathfm.probes.strength import STRENGTHS, choose_strength
-from pathfm.statistics import correlation as expression
-from pathfm.statistics.scores import SMALLEST_CLASS, too_small
-from pathfm.tasks.classes import FITS, SCORE_COLUMNS, Who, edges_note, validated
-from pathfm.tasks.registry import Task
+from pathfm.probes import driver
+from pathfm.probes.divisions import Division, resampled, with_validation
+from pathfm.probes.driver import Probed
+from pathfm.probes.held_out import held_out_parts, seed_of
+from pathfm.probes.protocol import Probe
+from pathfm.probes.target import Values
+from pathfm.progress import say
+from pathfm.statistics.correlation import chance, discoveries, from_cancer_type, pearson, summary, within
+from pathfm.statistics.scores import too_small
+from pathfm.tasks.fits import FITS, SPLIT
+from pathfm.tasks.task import EXPRESSION_OBS, SCORES, Features, People, PredictedExpression, Probing, Result, Rows, Task, able, score_rows
 
-ROLES = ("train", "val", "test")
+METRIC = "mean_pearson"
 
 
 @dataclass(frozen=True)
-class PredictedExpression:
-    """Predicted and true expression of scored patients, rows alike: one row per patient and fit."""
+class ExpressionTask(Task):
+    """The genes of a panel, in both fits."""
 
-    prediction: np.ndarray  # float32 [rows, genes]
-    truth: np.ndarray  # float32 [rows, genes]
-    obs: pd.DataFrame  # patient, fold, fit, part (of the held-out fit, else 0), site, cancer
+    source: ClassVar = "cohort"
+    metric: ClassVar = METRIC
+
+    def run(self, features: Features, people: People, probing: Probing) -> Result | None:
+        if people.expression is None:
+            say("expression: left out, these weights have no gene panel; give --config.panel=RUN of the tuned run")
+            return None
+        probing = able(probing, self, Values)
+        if probing is None:
+            return None
+        table = people.table
+        return score_expression(
+            self,
+            features.matrix,
+            people.expression,
+            Rows(table["patient"].to_numpy(), table["role"].to_numpy()),
+            probing,
+            sites=people.known("site").to_numpy(object),
+            cancers=people.known("cancer").to_numpy(object),
+            fold=people.fold,
+            split_hash=people.split_hash,
+        )
 
 
-def probe_expression(
+def score_expression(
     task: Task,
     features: np.ndarray,
     truth: np.ndarray,
-    who: Who,
+    rows: Rows,
+    probing: Probing,
     *,
     sites: np.ndarray,
     cancers: np.ndarray | None = None,
     fold: int = 0,
     split_hash: str | None = None,
-    permutations: int = 1000,
-    resamples: int = 0,
-    seed: int = 0,
-    fits: tuple[str, ...] = FITS,
-) -> tuple[pd.DataFrame, PredictedExpression]:
-    """(scores, predictions) of ridge regression from features [n, d] to truth [n, genes], one row per patient, in the panel's z-scores.
+    fits: Sequence[str] = tuple(FITS),
+) -> Result:
+    """Scores and predictions of truth [n, genes] from features [n, d], one row per patient, in the panel's z-scores.
 
     sites [n] bound the permutations; cancers [n] (None where unknown) give the within-cancer variant, the strata of the held-out parts and
-    the baseline "predict from cancer type". Strength is chosen by the mean Pearson over genes on validation. `resamples` further fits,
-    each on training patients drawn with replacement, give the mean Pearson's sd over training sets ("mean_pearson_sd").
+    the baseline "predict from cancer type". Settings are chosen by the mean Pearson over genes on validation. Further fits on resampled
+    training patients give the mean Pearson's sd over training sets ("mean_pearson_sd"). Raises InputError when too few train or validate.
     """
-    features, truth = np.asarray(features, np.float32), np.asarray(truth, np.float32)
-    sites = np.asarray(sites, object).astype(str)
     cancers = np.array([cancer if isinstance(cancer, str) else "" for cancer in (np.full(len(truth), "") if cancers is None else cancers)])
-    roles = validated(who, cancers, seed_of([task.name, seed]))
-    test = np.flatnonzero(roles == "test")
-    scores, blocks, obs = [], [], []
-    for fit in fits:
-        divided = fit == "held_out" and len(test) >= SMALLEST_CLASS
-        parts = held_out_parts(who.patients[test], cancers[test], split_hash) if divided else np.zeros(len(test), int)
-        smallest = int(np.bincount(parts).min()) if len(test) else 0
-        if fit == "held_out" and smallest < SMALLEST_CLASS:
-            scores.append(_expression_scores({}, fit, len(test), smallest, np.nan, ""))
-            continue
-        if fit == "split":
-            prediction, strength, note = _ridge(features, truth, *(np.flatnonzero(roles == role) for role in ROLES))
-        else:
-            prediction, strength, note = _ridge_among(features[test], truth[test], parts)
-        results = {}
-        if smallest >= SMALLEST_CLASS:
-            if fit == "split" and resamples:
-                results["mean_pearson_sd"] = _spread(features, truth, roles, resamples, seed_of([task.name, seed, "resample"]))
-            results |= _measured(prediction, truth[test], parts, sites[test], cancers[test], permutations, seed)
-            if fit == "split":
-                baselines = expression.from_cancer_type(truth, cancers, roles == "train")[test]
-                for name, guess in (("cohort_mean", np.zeros_like(baselines)), ("cancer_type", baselines)):
-                    r = expression.pearson(guess, truth[test])
-                    results |= {f"baseline_{name}/{key}": value for key, value in expression.summary(r).items()}
-        missing = int(np.isnan(expression.pearson(truth[test], truth[test], parts)).sum()) if len(test) else 0
-        left_out = f"{missing} genes with constant truth left out" if missing else ""
-        scores.append(_expression_scores(results, fit, len(test), smallest, strength, "; ".join(filter(None, [note, left_out]))))
-        blocks.append((prediction, truth[test]))
-        patients = who.patients[test].astype(str)
-        columns = {"patient": patients, "fold": fold, "fit": fit, "part": parts, "site": sites[test], "cancer": cancers[test]}
-        obs.append(pd.DataFrame(columns, index=[f"{fit}-{fold}-{patient}" for patient in patients]))
-    score = pd.concat(scores, ignore_index=True).assign(task=task.name, column=task.column, fold=fold)[SCORE_COLUMNS]
-    predicted, true = (np.concatenate(block) for block in zip(*blocks, strict=True)) if blocks else (truth[:0], truth[:0])
-    none = pd.DataFrame(columns=["patient", "fold", "fit", "part", "site", "cancer"])
-    return score, PredictedExpression(predicted, true, pd.concat(obs) if obs else none)
+    roles = with_validation(rows.roles, cancers, rows.patients, seed_of([task.name, probing.seed]))
+    sites = np.asarray(sites, object).astype(str)
+    rows = replace(rows, roles=roles)
+    whole = _Problem(task, np.asarray(features, np.float32), np.asarray(truth, np.float32), rows, sites, cancers, probing)
+    among_test = whole.take(np.flatnonzero(roles == "test"))
+    scores, blocks = [], []
+    for probe in probing.probes:
+        for fit in fits:
+            score, block = whole.split(probe) if fit == SPLIT.name else among_test.held_out(probe, split_hash)
+            scores.append(score.assign(fit=fit))
+            if block is not None:
+                blocks.append(replace(block, obs=_named(block.obs, fold, fit, probe.name)))
+    score = pd.concat(scores, ignore_index=True)
+    score = score.assign(task=task.name, column=task.column, fold=fold, headline=score["metric"] == METRIC)
+    return Result(score[SCORES], expression=_joined(blocks, whole.truth[:0]))
 
 
-def _ridge(features: np.ndarray, truth: np.ndarray, train: np.ndarray, val: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, float, str]:
-    """(prediction float32 of the rows `test`, strength, warning); a row may stand in `train` more than once."""
-    if len(train) < 2 or not len(val):
-        counts = f"{len(train)} training and {len(val)} validation patients"
-        raise InputError(f"expression and features are there for {counts}; at least 2 and 1 are needed")
-    fitted = fit_ridge_path(features[train], truth[train])
-    best, note = choose_strength(np.nan_to_num(fitted.mean_pearson(features[val], truth[val], STRENGTHS)))
-    return fitted.predict(features[test], STRENGTHS[best]).astype(np.float32), float(STRENGTHS[best]), note
+@dataclass(frozen=True)
+class _Problem:
+    task: Task
+    features: np.ndarray
+    truth: np.ndarray
+    rows: Rows
+    sites: np.ndarray
+    cancers: np.ndarray
+    probing: Probing
+
+    def take(self, rows: np.ndarray) -> "_Problem":
+        arrays = {name: getattr(self, name)[rows] for name in ("features", "truth", "sites", "cancers")}
+        return replace(self, rows=self.rows.take(rows), **arrays)
+
+    def split(self, probe: Probe) -> tuple[pd.DataFrame, PredictedExpression]:
+        """The fit on the split's training patients, scored on its test patients, with the baselines."""
+        roles, count, seed = self.rows.roles, self.probing.resamples, self.probing.seed
+        division = Division.by_roles(roles)
+        scored = self.take(division.scored)
+        small = too_small(len(scored.truth))
+        anyone = np.full(len(roles), "")
+        seed = seed_of([self.task.name, seed, "resample"])
+        sets = resampled(roles == "train", anyone, self.rows.patients, 0 if small else count, seed)
+        probed = self.probed(probe, division, sets)
+        one = np.zeros(len(scored.truth), int)
+        values = {}
+        if not small:
+            if count:
+                values[f"{METRIC}_sd"] = float(np.std([summary(pearson(guess, scored.truth))[METRIC] for guess in probed.resampled]))
+            values |= scored.measured(probed.prediction, one)
+            of_type = from_cancer_type(self.truth, self.cancers, roles == "train")[division.scored]
+            for name, guess in (("cohort_mean", np.zeros_like(of_type)), ("cancer_type", of_type)):
+                values |= {f"baseline_{name}/{key}": value for key, value in summary(pearson(guess, scored.truth)).items()}
+        scores = scored.scores(values, probe, probed, one, len(one))
+        scores.loc[scores["metric"] == f"{METRIC}_sd", "resamples"] = count
+        return scores, scored.predicted(probed.prediction, one)
+
+    def held_out(self, probe: Probe, split_hash: str | None) -> tuple[pd.DataFrame, PredictedExpression | None]:
+        """Cross-validation among these (test) patients alone; nothing is fitted when a part is too small to be scored."""
+        count = len(self.truth)
+        parts = np.zeros(count, int) if too_small(count) else held_out_parts(self.rows.patients, self.cancers, split_hash)
+        smallest = int(np.bincount(parts).min()) if count else 0
+        if too_small(smallest):
+            return self.scores({}, probe, None, parts, smallest), None
+        probed = self.probed(probe, Division.by_parts(parts))
+        return self.scores(self.measured(probed.prediction, parts), probe, probed, parts, smallest), self.predicted(
+            probed.prediction, parts
+        )
+
+    def probed(self, probe: Probe, division: Division, sets: np.ndarray | None = None) -> Probed:
+        train, val = ((division.roles == role).sum(axis=1).min() for role in ("train", "val"))
+        if train < 2 or not val:
+            counts = f"{train} training and {val} validation patients"
+            raise InputError(f"expression and features are there for {counts}; at least 2 and 1 are needed")
+        return driver.run(probe, self.features, Values(self.truth), division, sets)
+
+    def measured(self, prediction: np.ndarray, parts: np.ndarray) -> dict[str, float]:
+        """Raw and, where cancer types are known, within-cancer results by metric name."""
+        variants = {"": (prediction, self.truth)}
+        if len(np.unique(self.cancers)) > 1:
+            variants["within_cancer/"] = tuple(within(values, self.cancers, parts) for values in (prediction, self.truth))
+        results, permutations = {}, self.probing.permutations
+        for prefix, (guess, true) in variants.items():
+            results |= {prefix + key: value for key, value in summary(pearson(guess, true, parts)).items()}
+            if permutations:
+                p = chance(guess, true, parts, self.sites, permutations, seed_of(["expression", prefix, self.probing.seed]))
+                results[f"{prefix}genes_fdr_below_0.05"] = float(discoveries(p))
+        return results
+
+    def scores(self, values: dict[str, float], probe: Probe, probed: Probed | None, parts: np.ndarray, smallest: int) -> pd.DataFrame:
+        """Rows of a fit; `smallest` is the number of patients in the smallest of the parts over which r is computed."""
+        constant = int(np.isnan(pearson(self.truth, self.truth, parts)).sum()) if probed is not None and len(parts) else 0
+        facts = {"n": len(parts), "smallest_class": smallest, "too_small": too_small(smallest), "constant_genes": constant}
+        return score_rows(values or {METRIC: np.nan}, probe, probed, **facts)
+
+    def predicted(self, prediction: np.ndarray, parts: np.ndarray) -> PredictedExpression:
+        patients = self.rows.patients.astype(str)
+        obs = pd.DataFrame({"patient": patients, "part": parts, "site": self.sites, "cancer": self.cancers})
+        return PredictedExpression(prediction, self.truth, obs)
 
 
-def _spread(features: np.ndarray, truth: np.ndarray, roles: np.ndarray, resamples: int, seed: int) -> float:
-    """The sd of the mean Pearson over fits on training patients drawn with replacement."""
-    generator = np.random.default_rng(seed)
-    train, val, test = (np.flatnonzero(roles == role) for role in ROLES)
-    guesses = (_ridge(features, truth, generator.choice(train, len(train)), val, test)[0] for _ in range(resamples))
-    return float(np.std([expression.summary(expression.pearson(guess, truth[test]))["mean_pearson"] for guess in guesses]))
+def _named(obs: pd.DataFrame, fold: int, fit: str, probe: str) -> pd.DataFrame:
+    """With fold, fit and probe, under names of their own."""
+    names = [f"{probe}-{fit}-{fold}-{patient}" for patient in obs["patient"]]
+    return obs.assign(fold=fold, fit=fit, probe=probe)[EXPRESSION_OBS].set_axis(names)
 
 
-def _ridge_among(features: np.ndarray, truth: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, float, str]:
-    prediction, strengths, edges = np.empty_like(truth), [], 0
-    for part in range(PARTS):
-        roles = roles_in_part(parts, part)
-        prediction[parts == part], strength, note = _ridge(features, truth, *(np.flatnonzero(roles == role) for role in ROLES))
-        strengths.append(strength)
-        edges += bool(note)
-    return prediction, float(np.median(strengths)), edges_note(edges)
-
-
-def _measured(prediction, truth, parts, sites, cancers, permutations: int, seed: int) -> dict[str, float]:
-    """Raw and, where cancer types are known, within-cancer results by metric name."""
-    variants = {"": (prediction, truth)}
-    if len(np.unique(cancers)) > 1:
-        variants["within_cancer/"] = tuple(expression.within(values, cancers, parts) for values in (prediction, truth))
-    results = {}
-    for prefix, (guess, true) in variants.items():
-        results |= {prefix + key: value for key, value in expression.summary(expression.pearson(guess, true, parts)).items()}
-        if permutations:
-            p = expression.chance(guess, true, parts, sites, permutations, seed_of(["expression", prefix, seed]))
-            results[f"{prefix}genes_fdr_below_0.05"] = float(expression.discoveries(p))
-    return results
-
-
-def _expression_scores(results: dict[str, float], fit: str, n: int, smallest: int, strength: float, note: str) -> pd.DataFrame:
-    """Rows of a fit on `n` test patients; `smallest` is the number in the smallest of the parts over which r is computed."""
-    results = results or {"mean_pearson": np.nan}
-    note = "; ".join(filter(None, [too_small(smallest), note]))
-    rows = [{"metric": metric, "value": value} for metric, value in results.items()]
-    return pd.DataFrame(rows).assign(fit=fit, n=n, smallest_class=smallest, strength=strength, note=note)
+def _joined(blocks: list[PredictedExpression], nothing: np.ndarray) -> PredictedExpression:
+    if not blocks:
+        return PredictedExpression(nothing, nothing, pd.DataFrame(columns=EXPRESSION_OBS))
+    predictions, truths, obs = ([getattr(one, name) for one in blocks] for name in ("prediction", "truth", "obs"))
+    return PredictedExpression(np.concatenate(predictions), np.concatenate(truths), pd.concat(obs))
