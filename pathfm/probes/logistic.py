@@ -112,9 +112,8 @@ def fit_path(
         design = np.concatenate([(features - mean) * scale, np.ones((len(features), 1))], axis=1)
         rows = (np.pad(design, ((0, padding), (0, 0))), np.pad(truth, ((0, padding), (0, 0))), np.pad(times, (0, padding)))
         with float64():
-            fitted.append(
-                (mean, scale, *map(np.asarray, _fit(*map(jnp.asarray, rows), jnp.asarray(strengths, jnp.float64), jnp.int32(stages))))
-            )
+            given = (*map(jnp.asarray, rows), jnp.asarray(strengths, jnp.float64), jnp.int32(stages))
+            fitted.append((mean, scale, *map(np.asarray, _fit(*given))))
     return LogisticPath(*map(np.stack, zip(*fitted, strict=True)))
 
 

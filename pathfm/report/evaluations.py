@@ -96,7 +96,7 @@ class Evaluation:
 
     @property
     def recipe(self) -> tuple:
-        """What two trainings share that differ in their fold alone, scored alike and on one choice of genes; imported weights share their hash."""
+        """What two trainings share that differ in their fold alone, scored alike on one choice of genes; imported weights share a hash."""
         trained = self.card.get("recipe_hash") or self.weight_hash
         return self.about["split_hash"], self.approach, trained, self.about.get("panel_choice"), self.about.get("options")
 

@@ -19,6 +19,7 @@ class BenchmarkTask(Task):
     benchmark: Benchmark | None = None
     source: ClassVar = "benchmark"
     metric: ClassVar = METRIC
+    fits: ClassVar = (SPLIT.name,)
 
     def run(self, features: Features, people: People, probing: Probing) -> Result | None:
         probing = able(probing, self, Classes) if self.benchmark else None
@@ -27,4 +28,4 @@ class BenchmarkTask(Task):
         patients = None if self.benchmark.patients is None else np.array(self.benchmark.patients, object)
         rows = Rows(np.array(self.benchmark.units, object), np.array(self.benchmark.roles, object), patients)
         labels = np.array(self.benchmark.labels, object)
-        return score_classes(self, features.of_images(self.benchmark), labels, rows, probing, fits=(SPLIT.name,))
+        return score_classes(self, features.of_images(self.benchmark), labels, rows, probing)

@@ -14,7 +14,7 @@ from pathfm.probes.held_out import held_out_parts, seed_of
 from pathfm.probes.protocol import Probe
 from pathfm.probes.target import Classes
 from pathfm.statistics.scores import auroc, balanced_accuracy, smallest_class, too_small
-from pathfm.tasks.fits import FITS, SPLIT
+from pathfm.tasks.fits import SPLIT
 from pathfm.tasks.task import PREDICTIONS, SCORES, Probing, Result, Rows, Task, score_rows
 
 METRIC = "balanced_accuracy"
@@ -29,10 +29,11 @@ def score_classes(
     *,
     fold: int = 0,
     split_hash: str | None = None,
-    fits: Sequence[str] = tuple(FITS),
+    fits: Sequence[str] = (),
 ) -> Result:
     """Scores and predictions of a classification task; features [n, d], labels [n] str, None where missing (left out).
 
+    `fits` are the task's own by default.
     Further fits on resampled training patients of each class give the score's sd over training sets ("balanced_accuracy_sd").
     Raises InputError when training has a single class or nothing is left for validation.
     """
@@ -42,7 +43,7 @@ def score_classes(
     among_test = whole.take(np.flatnonzero(whole.rows.roles == "test"))
     scores, predictions = [], []
     for probe in probing.probes:
-        for fit in fits:
+        for fit in fits or task.fits:
             score, prediction = whole.split(probe) if fit == SPLIT.name else among_test.held_out(probe, split_hash)
             scores.append(score.assign(fit=fit))
             predictions.append(prediction.assign(fit=fit, probe=probe.name))

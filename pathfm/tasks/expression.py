@@ -17,7 +17,7 @@ from pathfm.probes.target import Values
 from pathfm.progress import say
 from pathfm.statistics.correlation import chance, discoveries, from_cancer_type, pearson, summary, within
 from pathfm.statistics.scores import too_small
-from pathfm.tasks.fits import FITS, SPLIT
+from pathfm.tasks.fits import SPLIT
 from pathfm.tasks.task import EXPRESSION_OBS, SCORES, Features, People, PredictedExpression, Probing, Result, Rows, Task, able, score_rows
 
 METRIC = "mean_pearson"
@@ -62,7 +62,7 @@ def score_expression(
     cancers: np.ndarray | None = None,
     fold: int = 0,
     split_hash: str | None = None,
-    fits: Sequence[str] = tuple(FITS),
+    fits: Sequence[str] = (),
 ) -> Result:
     """Scores and predictions of truth [n, genes] from features [n, d], one row per patient, in the panel's z-scores.
 
@@ -78,7 +78,7 @@ def score_expression(
     among_test = whole.take(np.flatnonzero(roles == "test"))
     scores, blocks = [], []
     for probe in probing.probes:
-        for fit in fits:
+        for fit in fits or task.fits:
             score, block = whole.split(probe) if fit == SPLIT.name else among_test.held_out(probe, split_hash)
             scores.append(score.assign(fit=fit))
             if block is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 from pathfm.probes.driver import Probed
 from pathfm.probes.protocol import Probe
 from pathfm.progress import say
+from pathfm.tasks.fits import FITS
 
 FLAGS = ["too_small", "edge", "unconverged", "constant_genes", "resamples"]
 SCORES = [
@@ -95,6 +96,7 @@ class Task(ABC):
     column: str
     source: ClassVar[Literal["benchmark", "cohort"]]
     metric: ClassVar[str]  # the one that the table shows
+    fits: ClassVar[tuple[str, ...]] = tuple(FITS)
 
     @abstractmethod
     def run(self, features: Features, people: People, probing: Probing) -> Result | None:

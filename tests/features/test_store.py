@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pathfm.errors import InputError
-from pathfm.features.store import Extractor
+from pathfm.features.encoder import Encoder
+from pathfm.features.store import FeatureStore
 from pathfm.files import read_parquet, write_parquet
 from pathfm.models.images import normalised
 from pathfm.models.vit import ViT, ViTSpec
@@ -31,7 +32,7 @@ def weights(tmp_path_factory):
 
 
 def extracted(weights, folder, cache, batch=8, tiles_per_slide=0):
-    return Extractor(weights, cache, batch, tiles_per_slide).patients(folder, read_parquet(folder.slides))
+    return FeatureStore(Encoder.of(weights), cache, batch, tiles_per_slide).patients(folder, read_parquet(folder.slides))
 
 
 def by_hand(weights, folder, slide):
@@ -98,7 +99,7 @@ def test_some_tiles_of_a_slide_are_spread_evenly_over_it(weights, folder, tmp_pa
     slide = next(row.slide for row in slides.itertuples() if row.tiles == 6)
     damage(folder, slide, {1, 2, 4})
     one = slides[slides["slide"] == slide]
-    _, some = Extractor(weights, tmp_path / "some", 8, 3).patients(folder, one)
+    _, some = FeatureStore(Encoder.of(weights), tmp_path / "some", 8, 3).patients(folder, one)
     records = [decode_tile(data, TILE) for data in TileRecords(folder.records(slide)).read([0, 5])]
     outputs = ViT(SPEC).apply({"params": weights.params["image"]}, normalised(np.stack(records), HALF, HALF))
     np.testing.assert_allclose(some[0], np.mean(outputs, axis=0), atol=1e-5)

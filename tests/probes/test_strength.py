@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pathfm.probes.strength import STRENGTHS, choose_strength, cut_validation
+from pathfm.probes.divisions import cut_validation
+from pathfm.probes.strength import STRENGTHS, choose
 
 
 def test_the_grid_is_the_one_that_is_documented():
@@ -13,14 +14,13 @@ def test_the_grid_is_the_one_that_is_documented():
 def test_of_equal_scores_the_stronger_penalty_wins():
     scores = np.zeros(21)
     scores[[3, 9, 12]] = 0.8
-    assert choose_strength(scores) == (12, "")
+    assert choose(scores) == (12, False)
 
 
-def test_a_choice_at_the_edge_warns():
-    index, warning = choose_strength(np.ones(21))
-    assert index == 20
-    assert warning == "strength 10000 is at the edge of the grid"
-    assert choose_strength(-np.arange(21.0)) == (0, "strength 1e-06 is at the edge of the grid")
+def test_a_choice_at_either_end_of_the_grid_is_told():
+    assert choose(np.ones(21)) == (20, True)
+    assert choose(-np.arange(21.0)) == (0, True)
+    assert choose(np.ones(1)) == (0, False)  # a grid of one value leaves nothing to choose
 
 
 def test_validation_is_a_fifth_of_each_class_and_whole_patients():

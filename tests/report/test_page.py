@@ -12,7 +12,9 @@ import pytest
 
 from pathfm.errors import InputError
 from pathfm.files import read_json, read_parquet, write_json, write_parquet
+from pathfm.folders.metrics import read_metrics
 from pathfm.report import figures, plots
+from pathfm.report.curves import training_curve
 from pathfm.report.evaluations import Evaluation
 from pathfm.report.page import refuse_training_run, render, write_report
 from pathfm.report.table import make_table
@@ -146,7 +148,7 @@ def test_flags_tell_one_sided_gains_small_classes_edges_and_seen_patients(tmp_pa
     of_base = {"name": "base", "weight_hash": "a" * 64}
     one = write_evaluation(tmp_path / "one", "direct", weight_hash="1" * 64, base=of_base, right=0.95, held_out_right=0.65)
     scores = read_parquet(one / "scores.parquet")
-    scores.loc[scores["task"] == "tp53", "note"] = "strength is at the edge of the grid"
+    scores.loc[scores["task"] == "tp53", "edge"] = 1
     write_parquet(scores, one / "scores.parquet")
     write_json(read_json(one / "evaluation.json") | {"seen_patients_allowed": True}, one / "evaluation.json")
     evaluations = [Evaluation.read(folder) for folder in (base, one)]
@@ -222,8 +224,8 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
 
 
 def test_curves_of_batches_of_different_sizes_are_shares_of_knowing_nothing(runs):
-    lines = figures.metrics_of(runs[2] / "training_metrics.jsonl")
-    curve = figures.training_curve(lines)
+    lines = read_metrics(runs[2] / "training_metrics.jsonl")
+    curve = training_curve(lines)
     training = [line["loss"] / math.log(32) for line in lines if "loss" in line]
     validation = [line["validation_loss"] / math.log(VALIDATION_PATIENTS) for line in lines if "validation_loss" in line]
     assert curve.nothing == "ln(B)"
@@ -234,16 +236,16 @@ def test_curves_of_batches_of_different_sizes_are_shares_of_knowing_nothing(runs
 
 def test_steps_whose_loss_was_no_number_are_left_out_of_the_curve():
     lines = [{"step": 1, "loss": None, "loss_over_ln_batch": None}, {"step": 2, "loss": 2.0, "loss_over_ln_batch": 1.0}]
-    curve = figures.training_curve(lines)
+    curve = training_curve(lines)
     assert curve.training[0].tolist() == [2] and curve.training[1].tolist() == [1.0]
-    assert not len(figures.training_curve(lines[:1]).training[0])
+    assert not len(training_curve(lines[:1]).training[0])
 
 
 def test_a_damaged_line_of_metrics_is_named(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step"\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"metrics.jsonl, line 2, is not JSON"):
-        figures.metrics_of(path)
+        read_metrics(path)
 
 
 def test_the_correlations_of_the_figure_are_those_of_the_table(runs):
@@ -285,7 +287,9 @@ def test_the_same_runs_give_the_same_page(tmp_path):
 def test_a_measure_without_a_value_is_a_dash(tmp_path):
     folders = without_figures(write_runs(tmp_path))
     scores = read_parquet(folders[0] / "scores.parquet")
-    scores = pd.concat([scores, scores[scores["metric"] == "mean_pearson"].assign(metric="genes_fdr_below_0.05", value=12.0)])
+    scores = pd.concat(
+        [scores, scores[scores["metric"] == "mean_pearson"].assign(metric="genes_fdr_below_0.05", value=12.0, headline=False)]
+    )
     write_parquet(scores, folders[0] / "scores.parquet")
     page = rendered(folders)
     assert '<td class="number">12</td>' in page and '<td class="number">–</td>' in page
@@ -293,5 +297,5 @@ def test_a_measure_without_a_value_is_a_dash(tmp_path):
 
 def test_the_figures_hold_what_was_written(runs):
     assert json.loads((runs[0] / "training_metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])["step"] == 10
-    figure = figures.training_figure([figures.Run("base", Evaluation.read(runs[0]))])
+    figure = figures.training_figure([figures.Named("base", Evaluation.read(runs[0]))])
     assert "A line at 1 marks the loss of knowing nothing (ln(B))." in figure.panels[0].alt

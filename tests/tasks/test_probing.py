@@ -4,15 +4,31 @@ import numpy as np
 import pytest
 
 from pathfm.errors import InputError
+from pathfm.probes.logistic import Logistic
+from pathfm.probes.ridge import Ridge
 from pathfm.statistics.scores import balanced_accuracy
-from pathfm.tasks.classes import SCORE_COLUMNS, Who, probe_classification
-from pathfm.tasks.expression import probe_expression
+from pathfm.tasks.classes import score_classes
+from pathfm.tasks.expression import score_expression
 from pathfm.tasks.registry import BY_NAME
+from pathfm.tasks.task import SCORES, Probing, Rows
 
 TP53, MHIST, EXPRESSION = BY_NAME["tp53"], BY_NAME["mhist"], BY_NAME["expression"]
 ROLES = np.repeat(["train", "val", "test"], [60, 40, 60])
 PATIENTS = np.array([f"TCGA-A{number % 6}-{number:04d}" for number in range(160)], object)
 LABELS = np.array(["mutant", "wild type"], object)[np.arange(160) % 2]
+
+
+def probe_classification(task, features, labels, rows, *, resamples=0, **options):
+    """(scores, predictions) of the logistic probe."""
+    result = score_classes(task, features, labels, rows, Probing([Logistic()], resamples=resamples), **options)
+    return result.scores, result.predictions
+
+
+def probe_expression(task, features, truth, rows, *, permutations=1000, resamples=0, **options):
+    """(scores, predicted expression) of the ridge probe."""
+    probing = Probing([Ridge()], permutations=permutations, resamples=resamples)
+    result = score_expression(task, features, truth, rows, probing, **options)
+    return result.scores, result.expression
 
 
 def planted(strength: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -22,8 +38,8 @@ def planted(strength: float = 1.0, seed: int = 0) -> np.ndarray:
 
 
 def test_rows_are_those_of_the_format_and_agree_with_each_other():
-    scores, predictions = probe_classification(TP53, planted(2.0), LABELS, Who(PATIENTS, ROLES), fold=3, split_hash="hash")
-    assert list(scores) == SCORE_COLUMNS
+    scores, predictions = probe_classification(TP53, planted(2.0), LABELS, Rows(PATIENTS, ROLES), fold=3, split_hash="hash")
+    assert list(scores) == SCORES
     assert set(zip(scores["fit"], scores["metric"], strict=True)) == {
         (fit, metric) for fit in ("split", "held_out") for metric in ("balanced_accuracy", "auroc")
     }
@@ -38,7 +54,7 @@ def test_rows_are_those_of_the_format_and_agree_with_each_other():
 
 
 def test_the_split_fit_never_sees_test_labels_and_the_held_out_fit_never_sees_others():
-    who, features = Who(PATIENTS, ROLES), planted()
+    who, features = Rows(PATIENTS, ROLES), planted()
     swapped = np.where(LABELS == "mutant", "wild type", "mutant").astype(object)
     _, before = probe_classification(TP53, features, LABELS, who)
     _, test_changed = probe_classification(TP53, features, np.where(ROLES == "test", swapped, LABELS), who)
@@ -52,7 +68,7 @@ def test_the_split_fit_never_sees_test_labels_and_the_held_out_fit_never_sees_ot
 def test_unlabelled_patients_are_left_out():
     labels = LABELS.copy()
     labels[[5, 65, 120]] = None
-    scores, predictions = probe_classification(TP53, planted(), labels, Who(PATIENTS, ROLES))
+    scores, predictions = probe_classification(TP53, planted(), labels, Rows(PATIENTS, ROLES))
     assert (scores["n"] == 59).all()
     assert PATIENTS[120] not in set(predictions["unit"])
 
@@ -60,17 +76,17 @@ def test_unlabelled_patients_are_left_out():
 def test_a_rare_class_has_no_score_but_says_how_many():
     labels = LABELS.copy()
     labels[np.flatnonzero((ROLES == "test") & (LABELS == "mutant"))[9:]] = None
-    scores, _ = probe_classification(TP53, planted(), labels, Who(PATIENTS, ROLES))
+    scores, _ = probe_classification(TP53, planted(), labels, Rows(PATIENTS, ROLES))
     assert scores["value"].isna().all() and (scores["smallest_class"] == 9).all()
-    assert scores["note"].str.contains(r"n too small \(9\)").all()
+    assert scores["too_small"].all()
     absent = np.where((ROLES == "test") & (LABELS == "mutant"), None, LABELS)
-    assert (probe_classification(TP53, planted(), absent, Who(PATIENTS, ROLES))[0]["smallest_class"] == 0).all()
+    assert (probe_classification(TP53, planted(), absent, Rows(PATIENTS, ROLES))[0]["smallest_class"] == 0).all()
 
 
 def test_a_class_that_training_lacks_is_predicted_never():
     labels = LABELS.copy()
     labels[np.flatnonzero(ROLES == "test")[:12]] = "unknown to training"
-    _, predictions = probe_classification(TP53, planted(), labels, Who(PATIENTS, ROLES), fits=("split",))
+    _, predictions = probe_classification(TP53, planted(), labels, Rows(PATIENTS, ROLES), fits=("split",))
     assert set(predictions["prediction"]) == {"mutant", "wild type"}
     assert np.stack(predictions["probability"])[:, 1].max() == 0
 
@@ -79,19 +95,19 @@ def test_a_benchmark_without_validation_cuts_it_from_train_and_has_one_fit():
     roles = np.where(ROLES == "val", "train", ROLES)
     images = np.array([f"image{number}.png" for number in range(160)], object)
     labels = np.array(["HP", "SSA"], object)[np.arange(160) % 2]
-    scores, predictions = probe_classification(MHIST, planted(2.0), labels, Who(images, roles), resamples=3)
+    scores, predictions = probe_classification(MHIST, planted(2.0), labels, Rows(images, roles), resamples=3)
     assert set(predictions["fit"]) == {"split"} and (predictions["patient"] == predictions["unit"]).all()
     spread = scores[scores["metric"] == "balanced_accuracy_sd"]
-    assert spread["note"].item() == "over 3 resampled training sets" and 0 <= spread["value"].item() < 0.2
+    assert spread["resamples"].item() == 3 and 0 <= spread["value"].item() < 0.2
 
 
 def test_resampled_training_sets_give_the_expression_probe_an_sd():
     features, truth, sites, _ = expression()
     options = {"sites": sites, "permutations": 0, "fits": ("split",)}
-    scores, predicted = probe_expression(EXPRESSION, features, truth, Who(PATIENTS, ROLES), resamples=4, **options)
+    scores, predicted = probe_expression(EXPRESSION, features, truth, Rows(PATIENTS, ROLES), resamples=4, **options)
     value = scores.set_index("metric")["value"]
     assert 0 < value["mean_pearson_sd"] < 0.1
-    again, plain = probe_expression(EXPRESSION, features, truth, Who(PATIENTS, ROLES), **options)
+    again, plain = probe_expression(EXPRESSION, features, truth, Rows(PATIENTS, ROLES), **options)
     assert "mean_pearson_sd" not in set(again["metric"])
     np.testing.assert_array_equal(predicted.prediction, plain.prediction)
 
@@ -99,7 +115,7 @@ def test_resampled_training_sets_give_the_expression_probe_an_sd():
 def test_one_class_in_training_is_refused():
     labels = np.where(ROLES == "train", "mutant", LABELS).astype(object)
     with pytest.raises(InputError, match="tp53 has fewer than two classes among its training rows"):
-        probe_classification(TP53, planted(), labels, Who(PATIENTS, ROLES))
+        probe_classification(TP53, planted(), labels, Rows(PATIENTS, ROLES))
 
 
 def expression(seed: int = 0):
@@ -116,7 +132,7 @@ def test_expression_is_scored_beside_its_baselines_and_within_cancer():
     features, truth, sites, cancers = expression()
     truth[ROLES == "test", 7] = 0.5
     scores, predicted = probe_expression(
-        EXPRESSION, features, truth, Who(PATIENTS, ROLES), sites=sites, cancers=cancers, split_hash="hash", permutations=99
+        EXPRESSION, features, truth, Rows(PATIENTS, ROLES), sites=sites, cancers=cancers, split_hash="hash", permutations=99
     )
     value = scores.set_index(["fit", "metric"])["value"]
     assert min(value["split", "mean_pearson"], value["split", "within_cancer/mean_pearson"]) > 0.3
@@ -124,9 +140,9 @@ def test_expression_is_scored_beside_its_baselines_and_within_cancer():
     assert value["split", "baseline_cohort_mean/mean_pearson"] == 0
     assert 0 < value["split", "genes_fdr_below_0.05"] <= 24
     assert value["held_out", "mean_pearson"] > 0.3
-    assert scores["note"].str.contains("1 genes with constant truth left out").all()
+    assert (scores["constant_genes"] == 1).all()
     assert predicted.prediction.shape == predicted.truth.shape == (120, 25)
-    assert list(predicted.obs) == ["patient", "fold", "fit", "part", "site", "cancer"]
+    assert list(predicted.obs) == ["patient", "fold", "probe", "fit", "part", "site", "cancer"]
     assert predicted.obs.index.is_unique
     held_out = predicted.obs["fit"] == "held_out"
     assert set(predicted.obs["part"][held_out]) == set(range(5)) and set(predicted.obs["part"][~held_out]) == {0}
@@ -134,7 +150,7 @@ def test_expression_is_scored_beside_its_baselines_and_within_cancer():
 
 def test_the_same_patients_get_the_same_parts_whatever_the_features():
     features, truth, sites, cancers = expression()
-    who, other = Who(PATIENTS, ROLES), np.random.default_rng(9).normal(size=features.shape)
+    who, other = Rows(PATIENTS, ROLES), np.random.default_rng(9).normal(size=features.shape)
     parts = [
         probe_expression(EXPRESSION, x, truth, who, sites=sites, cancers=cancers, split_hash="h", permutations=0)[1].obs["part"]
         for x in (features, other)
@@ -146,7 +162,7 @@ def test_expression_of_few_patients_has_no_score():
     features, truth, sites, cancers = expression()
     few = np.flatnonzero(ROLES != "test").tolist() + np.flatnonzero(ROLES == "test")[:9].tolist()
     scores, predicted = probe_expression(
-        EXPRESSION, features[few], truth[few], Who(PATIENTS[few], ROLES[few]), sites=sites[few], cancers=cancers[few]
+        EXPRESSION, features[few], truth[few], Rows(PATIENTS[few], ROLES[few]), sites=sites[few], cancers=cancers[few]
     )
-    assert scores["value"].isna().all() and (scores["note"].str.startswith("n too small (9)")).all()
+    assert scores["value"].isna().all() and scores["too_small"].all() and (scores["smallest_class"] == 9).all()
     assert set(predicted.obs["fit"]) == {"split"}
