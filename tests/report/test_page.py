@@ -14,7 +14,7 @@ from pathfm.errors import InputError
 from pathfm.files import read_json, read_parquet, write_json, write_parquet
 from pathfm.folders.metrics import read_metrics
 from pathfm.report import figures, plots
-from pathfm.report.curves import training_curve
+from pathfm.report.curves import training_curve, validation_shares
 from pathfm.report.evaluations import Evaluation
 from pathfm.report.page import refuse_training_run, render, write_report
 from pathfm.report.table import make_table
@@ -299,3 +299,23 @@ def test_the_figures_hold_what_was_written(runs):
     assert json.loads((runs[0] / "training_metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])["step"] == 10
     figure = figures.training_figure([figures.Named("base", Evaluation.read(runs[0]))])
     assert "A line at 1 marks the loss of knowing nothing (ln(B))." in figure.panels[0].alt
+
+
+def test_a_probe_that_did_not_converge_is_marked_on_the_page_and_among_the_flags(tmp_path):
+    folders = without_figures(write_runs(tmp_path))
+    assert "‡" not in rendered(folders)
+    scores = read_parquet(folders[1] / "scores.parquet")
+    scores.loc[(scores["task"] == "tp53") & (scores["fit"] == "split"), "unconverged"] = 1
+    write_parquet(scores, folders[1] / "scores.parquet")
+    page = rendered(folders)
+    cells = re.findall(r"<td.*?</td>", page, re.DOTALL)
+    assert sum("‡" in cell for cell in cells) == 3  # the score, its difference, and the mean difference
+    assert "direct, the split’s fit: a probe did not converge, for TP53; these scores are marked ‡." in page
+
+
+@pytest.mark.parametrize("name", ["loss_share", "loss_over_ln_batch", "loss_over_mean_profile"])
+def test_the_share_of_knowing_nothing_is_known_by_todays_name_and_by_those_of_earlier_runs(name):
+    lines = [{"step": 1, "loss": 7.0, name: 1.0}, {"step": 2, "validation_loss": 6.0, f"validation_{name}": 0.5}]
+    curve = training_curve(lines)
+    assert curve.nothing and curve.training[1].tolist() == [1.0] and curve.validation[1].tolist() == [0.5]
+    assert list(validation_shares(lines)) == [(2, 0.5)]

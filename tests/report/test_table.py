@@ -279,3 +279,40 @@ def test_names_cannot_break_out_of_a_table(tmp_path):
     assert r"50\%\_\$ {]}\textbackslash{}" in table.to_latex()
     runs = [row["run"] for row in csv.DictReader(io.StringIO(table.to_csv()))]
     assert runs[:2] == ["'" + name, "'@other"]
+
+
+def test_a_score_whose_probe_did_not_converge_is_marked_wherever_it_enters(tmp_path):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE)
+    scores = read_parquet(base / "scores.parquet")
+    scores.loc[(scores["task"] == "tp53") & (scores["fit"] == "held_out"), "unconverged"] = 2
+    write_parquet(scores, base / "scores.parquet")
+    table = make_table([base, tuned], FEW)
+    held_out, split = rows_of(table, "held_out"), rows_of(table, "split")
+    marked = {(label, column) for label, cells in held_out.items() for column, cell in cells.items() if cell.unconverged}
+    assert marked == {("base", "TP53"), ("direct, Δ", "TP53"), ("direct, Δ", "mean Δ")}
+    assert not any(cell.unconverged for cells in split.values() for cell in cells.values())
+    notes = list(map(str, table.notes))
+    assert "warning, base, held-out fit: a probe did not converge: TP53" in notes
+    assert any(note.startswith("‡: a probe of that score did not converge") for note in notes)
+    assert table.to_markdown().count("] ‡ |") == 3 and table.to_latex().count(r"{]} $^\ddagger$") == 3
+    marks = {(row["fit"], row["kind"]): row["not converged"] for row in csv.DictReader(io.StringIO(table.to_csv()))}
+    assert marks["held_out", "base"] == "TP53" and marks["held_out", "delta"] == "TP53; mean Δ" and not marks["split", "base"]
+
+
+def test_features_that_were_pooled_in_two_ways_are_compared_and_said(tmp_path):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE)
+    assert not any("tiles" in note.text for note in make_table([base, tuned], FEW).notes)
+    change(tuned, pooling="attention")
+    notes = [note.text for note in make_table([base, tuned], FEW).notes]
+    ours, bases = "what the run's own trained attention makes of all the tiles", "the mean over the tiles"
+    assert f"direct: a patient's feature is {ours}, that of its base {bases}" in notes
+
+
+def test_trainings_scored_in_two_ways_are_not_joined_over_folds(tmp_path):
+    folds = [write_fold(tmp_path, fold) for fold in (0, 1)]
+    for folder in folds[1]:
+        change(folder, options={"class_weight": "none"})
+    labels = [row.label for row in make_table([run for pair in folds for run in pair], FEW).block("split")]
+    assert len(labels) == 6
