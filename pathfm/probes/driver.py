@@ -25,20 +25,22 @@ class Probed:
 def run(probe: Probe, features: np.ndarray, target: Target, division: Division, resampled: np.ndarray | None = None) -> Probed:
     """Fits `probe` to target [n] on features float32 [n, features], as the division says.
 
-    `resampled` [sets, n] are further training sets of the first fit: how often a row stands in each.
+    `resampled` [sets, n] are further training sets of the first fit: how often a row stands in each. A prediction that is not finite counts
+    as one of a fit that did not converge. ValueError when the probe does not give one model for each training set.
     """
     roles = division.roles
     sets = (roles == "train").astype(np.float64)
     weights = sets if resampled is None else np.concatenate([sets, resampled])
     prediction, further, chosen, edges, unconverged = target.unpredicted(), [], [], 0, 0
-    for number, fitted in enumerate(probe.fit(features, target, weights)):
+    for number, fitted in zip(range(len(weights)), probe.fit(features, target, weights), strict=True):
         val, test = (roles[number if number < len(sets) else 0] == role for role in ("val", "test"))
         setting, at_edge = choose(fitted.scores(features[val], target.take(val)))
+        predicted = fitted.predict(features[test], setting).astype(prediction.dtype)
         if number >= len(sets):
-            further.append(fitted.predict(features[test], setting).astype(prediction.dtype))
+            further.append(predicted)
             continue
-        prediction[test] = fitted.predict(features[test], setting)
+        prediction[test] = predicted
         chosen.append(float(probe.grid[setting]))
         edges += at_edge
-        unconverged += not fitted.converged[setting]
+        unconverged += not (fitted.converged[setting] and np.isfinite(predicted).all())
     return Probed(prediction[division.scored], tuple(further), float(np.median(chosen)), len(sets), edges, unconverged)

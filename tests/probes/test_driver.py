@@ -106,3 +106,29 @@ def test_a_class_that_no_training_row_has_gets_probability_0():
     labels = np.where(ROLES == "test", 2, LABELS)
     probed = driver.run(Logistic(), FEATURES, Classes(labels, 3), Division.by_roles(ROLES))
     assert probed.prediction.shape == (30, 3) and not probed.prediction[:, 2].any()
+
+
+def test_a_prediction_that_is_no_number_counts_as_not_converged():
+    class Diverged(Constant):
+        def predict(self, features, setting):
+            return np.full((len(features), self.width), np.nan if setting == 1 else 0.0)
+
+        def scores(self, features, target):
+            return np.array([0.0, 1.0, np.nan])
+
+    class Probe(Recorded):
+        def fit(self, features, target, weights):
+            return [Diverged(4) for _ in weights]
+
+    probed = driver.run(Probe(), FEATURES, Values(VALUES), Division.by_roles(ROLES))
+    assert (probed.chosen, probed.unconverged) == (20.0, 1)
+
+
+def test_a_probe_that_leaves_out_a_training_set_is_refused():
+    class Lazy(Recorded):
+        def fit(self, features, target, weights):
+            return [Constant(4)]
+
+    parts = held_out_parts(np.arange(90).astype(str), LABELS.astype(str), None)
+    with pytest.raises(ValueError, match="zip"):
+        driver.run(Lazy(), FEATURES, Values(VALUES), Division.by_parts(parts))
