@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anndata
 import numpy as np
@@ -26,6 +26,7 @@ from pathfm.cohort.panel import Panel, one_row_per_patient, read_log_tpm
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
 from pathfm.evaluation.config import EvaluateConfig
+from pathfm.features.brought import SUFFIX, Brought
 from pathfm.features.encoder import Encoder
 from pathfm.features.store import FeatureStore
 from pathfm.files import digest, read_parquet
@@ -46,18 +47,18 @@ T = TypeVar("T")
 def run(config: EvaluateConfig, workdir: Path) -> None:
     """Evaluates as the config says and leaves evaluation.json, scores, predictions and embeddings in `workdir`."""
     files = EvaluationFolder(workdir)
-    weights = open_weights(config.checkpoint)
+    brought = Brought(Path(config.checkpoint)) if config.checkpoint.endswith(SUFFIX) else None
+    weights = None if brought else open_weights(config.checkpoint)
     folder = CohortFolder.open(config.cohort)
     splits, pairs = read_splits(folder), read_parquet(folder.pairs)
     check_splits(splits, pairs)
     fold = chosen_fold(config, weights, splits)
     people = patients_of(folder, splits, pairs, fold)
     giver = open_weights(config.panel) if config.panel else weights
-    refuse_seen(weights.patients, config.checkpoint, people, config)
-    if config.panel:
-        refuse_seen(giver.patients, config.panel, people, config)
+    for one, name in ((weights, config.checkpoint), (giver, config.panel or config.checkpoint)):
+        refuse_seen(one.patients if one else frozenset(), name, people, config)
     tasks = [opened(task, config) for task in (chosen(config.tasks, BY_NAME, "task") or TASKS)]
-    panel = giver.panel if BY_NAME["expression"] in tasks else None
+    panel = giver.panel if giver and BY_NAME["expression"] in tasks else None
     if panel is not None:
         panel.columns(read_expression(folder))
     probing = Probing(
@@ -69,8 +70,11 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     )
 
     slides = slides_of(folder, pairs, people)
-    store = FeatureStore(Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide)
-    features = store.features(folder, slides)
+    if brought:
+        features = brought.features(people["patient"])
+    else:
+        store = FeatureStore(Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide)
+        features = store.features(folder, slides)
     people = people.set_index("patient").loc[features.patients].reset_index()
     expression = None if panel is None else measured_expression(folder, pairs, people, panel)
     scored = People(people, fold, splits.hash, expression)
@@ -83,14 +87,18 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
             tell(task, result, probing)
     if not results:
         raise InputError(f"no task has data: {folder.labels} holds no usable label and no benchmark is given")
-    about = about_weights(weights, giver) | {
+    about = {
+        "card": brought.card if brought else weights.card,
+        "approach": approach(weights),
+        "panel_choice": giver.card["panel_choice"] if giver else None,
         "folds": [fold],
         "split_hash": splits.hash,
-        "panel_hash": giver.panel.hash if giver.panel else None,
-        "tiles_hash": tiles_hash(slides),
+        "panel_hash": giver.panel.hash if giver and giver.panel else None,
+        "tiles_hash": None if brought else tiles_hash(slides),
         "pooling": features.pooling,
         "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")} | {"probes": list(config.probes)},
         "seen_patients_allowed": config.allow_seen_patients,
+        "seen_patients_known": brought is None,
         "smoke": config.smoke,
     }
     genes = None if panel is None else pd.DataFrame({"symbol": list(panel.symbols)}, index=list(panel.genes))
@@ -98,9 +106,9 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     say(f"done: {workdir} holds the scores; next: pathfm report {workdir} … --out DIR")
 
 
-def chosen_fold(config: EvaluateConfig, weights: Weights, splits: Splits) -> int:
+def chosen_fold(config: EvaluateConfig, weights: Weights | None, splits: Splits) -> int:
     """The fold to score: the one asked for, else the one that the weights were trained on, else the first."""
-    trained = weights.card["fold"] if weights.card["split_hash"] == splits.hash else None
+    trained = weights.card["fold"] if weights and weights.card["split_hash"] == splits.hash else None
     fold = config.fold if config.fold >= 0 else trained if trained is not None else splits.folds[0]
     if fold not in splits.folds:
         raise InputError(f"the split has no fold {fold}; its folds are {', '.join(map(str, splits.folds))}")
@@ -174,15 +182,15 @@ def tell(task: Task, result: Result, probing: Probing) -> None:
         say(f"{task.name} ({row.fit}{probe}): {row.metric} {row.value:.4f}, n = {row.n}{f' ({note})' if note else ''}")
 
 
-def about_weights(weights: Weights, giver: Weights) -> dict[str, Any]:
-    """What evaluation.json says of the weights, and of how the genes of their panel were chosen."""
-    card = weights.card
-    approach = "base" if card["base"] is None else card["objective"]
-    return {"card": card, "approach": approach, "panel_choice": giver.card["panel_choice"]}
+def approach(weights: Weights | None) -> str:
+    """The objective of weights that were tuned from others; without a base they are one."""
+    return "base" if weights is None or weights.card["base"] is None else weights.card["objective"]
 
 
-def own_metrics(weights: Weights) -> Path | None:
+def own_metrics(weights: Weights | None) -> Path | None:
     """metrics.jsonl of the run that left these weights; None for imported weights, wherever their folder lies."""
+    if weights is None:
+        return None
     folder = weights.path.resolve()
     metrics = folder.parent / "metrics.jsonl"
     trained = weights.card["objective"] != "imported"

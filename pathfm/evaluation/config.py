@@ -14,7 +14,7 @@ class BenchmarksConfig:
 class EvaluateConfig:
     """One evaluation of one checkpoint on one fold."""
 
-    checkpoint: str  # a finished run or a folder of imported weights
+    checkpoint: str  # a finished run, a folder of imported weights, or an .h5ad of features that were computed elsewhere
     cohort: str
     benchmarks: BenchmarksConfig = field(default_factory=BenchmarksConfig)
     panel: str = ""  # the run whose gene panel is predicted; empty: the checkpoint's own

@@ -51,6 +51,10 @@ def notes_of(
     for one in evaluations:
         if one.about.get("seen_patients_allowed"):
             yield Note(f"{one.name}: patients that the encoder was trained on were allowed among those scored", "warning")
+        if not one.about.get("seen_patients_known", True):
+            yield Note(
+                f"{one.name}: its features were brought; whether their encoder has seen patients who are scored is not known", "warning"
+            )
         for fit, probe, setting, names in at_the_edge(one):
             what = f"a probe's {setting} was chosen at the edge of the grid"
             yield Note(f"{one.name}, {fit.label}{probe}: {what}: {', '.join(names)}", "warning")

@@ -7,6 +7,7 @@ import numpy as np
 
 from pathfm.benchmarks.benchmark import Benchmark
 from pathfm.probes.target import Classes
+from pathfm.progress import say
 from pathfm.tasks.classes import METRIC, score_classes
 from pathfm.tasks.fits import SPLIT
 from pathfm.tasks.task import Features, People, Probing, Result, Rows, Task, able
@@ -22,7 +23,12 @@ class BenchmarkTask(Task):
     fits: ClassVar = (SPLIT.name,)
 
     def run(self, features: Features, people: People, probing: Probing) -> Result | None:
-        probing = able(probing, self, Classes) if self.benchmark else None
+        if self.benchmark is None:
+            return None
+        if features.of_images is None:
+            say(f"{self.name}: left out, features of its images would need the encoder itself")
+            return None
+        probing = able(probing, self, Classes)
         if probing is None:
             return None
         patients = None if self.benchmark.patients is None else np.array(self.benchmark.patients, object)

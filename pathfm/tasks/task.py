@@ -1,13 +1,14 @@
 """What a task is: its place in the table, and from features of patients or images to scores and predictions. No jax here."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
+from pathfm.benchmarks.benchmark import Benchmark
 from pathfm.probes.driver import Probed
 from pathfm.probes.protocol import Probe
 from pathfm.progress import say
@@ -57,10 +58,7 @@ class Features(Protocol):
     """Frozen features of one encoder."""
 
     matrix: np.ndarray  # float32 [patients, features], rows as the people's
-
-    def of_images(self, benchmark: Any) -> np.ndarray:
-        """float32 [images, features] of a `pathfm.benchmarks` benchmark."""
-        ...
+    of_images: Callable[[Benchmark], np.ndarray] | None  # → float32 [images, features]; None: the encoder is not here
 
 
 @dataclass(frozen=True)

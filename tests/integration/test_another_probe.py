@@ -1,5 +1,6 @@
-"""A probe of somebody else's: one class, one line to register it, and it takes part from the config to the table."""
+"""Somebody else's probe, one class and one line to register it, and somebody else's features: both take part from config to table."""
 
+import shutil
 from pathlib import Path
 
 import jax
@@ -14,7 +15,7 @@ from pathfm.cohort.splits import read_splits
 from pathfm.configuration import from_dict, load, overridden
 from pathfm.errors import InputError
 from pathfm.evaluation.config import EvaluateConfig
-from pathfm.files import read_json, read_parquet, write_json
+from pathfm.files import read_json, read_parquet, sha256, write_json
 from pathfm.input.paired import read_expression
 from pathfm.models.vit import ViT, ViTSpec
 from pathfm.probes.protocol import Fitted
@@ -161,3 +162,16 @@ def test_an_unknown_probe_is_named_and_a_task_that_none_takes_is_left_out_with_a
         evaluated(tmp_path, "--config.probes=('ridge', 'ridge')")
     evaluated(tmp_path, "--config.probes=('ridge',)", "--config.tasks=('tp53', 'expression')")
     assert "tp53: left out, no probe among ridge can be fitted to it" in capsys.readouterr().err
+
+
+def test_features_that_were_computed_elsewhere_stand_in_the_table_as_a_base_of_their_own(evaluated, encoder, tmp_path, capsys):
+    """Of the very encoder they give its very scores, but for the images of benchmarks."""
+    own = evaluated(tmp_path / "own", f"--config.panel={encoder}")
+    file = tmp_path / "elsewhere.h5ad"
+    shutil.copy(own.embeddings, file)
+    done = evaluated(tmp_path / "done", f"--config.checkpoint={file}", f"--config.panel={encoder}")
+    assert done.read_scores().equals(own.read_scores())
+    assert read_json(done.about)["card"]["weight_hash"] == sha256(file)
+    table = make_table([own.path, done.path], FEW)
+    assert [row.label for row in table.block("split")] == ["base: tiny", "base: elsewhere"]
+    assert any("elsewhere: its features were brought" in note.text and note.kind == "warning" for note in table.notes)
