@@ -12,9 +12,9 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anndata
 import numpy as np
@@ -49,16 +49,17 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     files = EvaluationFolder(workdir)
     brought = Brought(Path(config.checkpoint)) if config.checkpoint.endswith(SUFFIX) else None
     weights = None if brought else open_weights(config.checkpoint)
+    subject = Subject(brought.card) if brought else of_weights(weights)
     folder = CohortFolder.open(config.cohort)
     splits, pairs = read_splits(folder), read_parquet(folder.pairs)
     check_splits(splits, pairs)
-    fold = chosen_fold(config, weights, splits)
+    fold = chosen_fold(config, subject, splits)
     people = patients_of(folder, splits, pairs, fold)
-    giver = open_weights(config.panel) if config.panel else weights
-    for one, name in ((weights, config.checkpoint), (giver, config.panel or config.checkpoint)):
-        refuse_seen(one.patients if one else frozenset(), name, people, config)
+    giver = of_weights(open_weights(config.panel)) if config.panel else subject
+    refuse_seen(subject.patients, config.checkpoint, people, config)
+    refuse_seen(giver.patients, config.panel or config.checkpoint, people, config)
     tasks = [opened(task, config) for task in (chosen(config.tasks, BY_NAME, "task") or TASKS)]
-    panel = giver.panel if giver and BY_NAME["expression"] in tasks else None
+    panel = giver.panel if BY_NAME["expression"] in tasks else None
     if panel is not None:
         panel.columns(read_expression(folder))
     probing = Probing(
@@ -88,12 +89,12 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     if not results:
         raise InputError(f"no task has data: {folder.labels} holds no usable label and no benchmark is given")
     about = {
-        "card": brought.card if brought else weights.card,
-        "approach": approach(weights),
-        "panel_choice": giver.card["panel_choice"] if giver else None,
+        "card": subject.card,
+        "approach": subject.approach,
+        "panel_choice": giver.panel_choice,
         "folds": [fold],
         "split_hash": splits.hash,
-        "panel_hash": giver.panel.hash if giver and giver.panel else None,
+        "panel_hash": giver.panel.hash if giver.panel else None,
         "tiles_hash": None if brought else tiles_hash(slides),
         "pooling": features.pooling,
         "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")} | {"probes": list(config.probes)},
@@ -102,13 +103,49 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         "smoke": config.smoke,
     }
     genes = None if panel is None else pd.DataFrame({"symbol": list(panel.symbols)}, index=list(panel.genes))
-    files.write(about, json.loads(json.dumps(asdict(config))), results, embeddings_of(people, features.matrix), genes, own_metrics(weights))
+    files.write(about, json.loads(json.dumps(asdict(config))), results, embeddings_of(people, features.matrix), genes, subject.metrics)
     say(f"done: {workdir} holds the scores; next: pathfm report {workdir} … --out DIR")
 
 
-def chosen_fold(config: EvaluateConfig, weights: Weights | None, splits: Splits) -> int:
+@dataclass(frozen=True)
+class Subject:
+    """What is known of an encoder that is evaluated; of features that were computed elsewhere nothing but their name and hash."""
+
+    card: dict[str, Any]
+    approach: str = "base"  # the objective of weights that were tuned from others
+    split_hash: str | None = None
+    fold: int | None = None
+    panel: Panel | None = None
+    panel_choice: str | None = None
+    patients: frozenset[str] = frozenset()  # that it was trained on
+    metrics: Path | None = None  # of the run that trained it
+
+
+def of_weights(weights: Weights) -> Subject:
+    """What the card of weights and the files beside it say."""
+    card = weights.card
+    return Subject(
+        card=card,
+        approach="base" if card["base"] is None else card["objective"],
+        split_hash=card["split_hash"],
+        fold=card["fold"],
+        panel=weights.panel,
+        panel_choice=card["panel_choice"],
+        patients=weights.patients,
+        metrics=own_metrics(weights.path, imported=card["objective"] == "imported"),
+    )
+
+
+def own_metrics(path: Path, imported: bool) -> Path | None:
+    """metrics.jsonl of the run that left the weights in this folder; None for imported weights, wherever their folder lies."""
+    folder = path.resolve()
+    metrics = folder.parent / "metrics.jsonl"
+    return metrics if not imported and folder.name == "weights" and metrics.exists() else None
+
+
+def chosen_fold(config: EvaluateConfig, subject: Subject, splits: Splits) -> int:
     """The fold to score: the one asked for, else the one that the weights were trained on, else the first."""
-    trained = weights.card["fold"] if weights and weights.card["split_hash"] == splits.hash else None
+    trained = subject.fold if subject.split_hash == splits.hash else None
     fold = config.fold if config.fold >= 0 else trained if trained is not None else splits.folds[0]
     if fold not in splits.folds:
         raise InputError(f"the split has no fold {fold}; its folds are {', '.join(map(str, splits.folds))}")
@@ -180,21 +217,6 @@ def tell(task: Task, result: Result, probing: Probing) -> None:
         probe = "" if row.probe == result.scores["probe"].iloc[0] else f", {row.probe}"
         note = note_of(row)
         say(f"{task.name} ({row.fit}{probe}): {row.metric} {row.value:.4f}, n = {row.n}{f' ({note})' if note else ''}")
-
-
-def approach(weights: Weights | None) -> str:
-    """The objective of weights that were tuned from others; without a base they are one."""
-    return "base" if weights is None or weights.card["base"] is None else weights.card["objective"]
-
-
-def own_metrics(weights: Weights | None) -> Path | None:
-    """metrics.jsonl of the run that left these weights; None for imported weights, wherever their folder lies."""
-    if weights is None:
-        return None
-    folder = weights.path.resolve()
-    metrics = folder.parent / "metrics.jsonl"
-    trained = weights.card["objective"] != "imported"
-    return metrics if trained and folder.name == "weights" and metrics.exists() else None
 
 
 def embeddings_of(people: pd.DataFrame, features: np.ndarray) -> anndata.AnnData:

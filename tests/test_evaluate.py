@@ -4,31 +4,25 @@ import pandas as pd
 import pytest
 
 from pathfm.evaluate import own_metrics, tiles_hash
-from pathfm.weights.folder import Weights
-
-
-def weights(folder, objective="direct"):
-    folder.mkdir(parents=True, exist_ok=True)
-    return Weights(folder, {"objective": objective}, {})
 
 
 def test_a_runs_own_curves_are_those_of_the_run_whose_weights_these_are(tmp_path):
-    run = tmp_path / "run"
-    own = weights(run / "weights")
-    assert own_metrics(own) is None  # a run without the file
+    run, other = tmp_path / "run", tmp_path / "other"
+    (run / "weights").mkdir(parents=True)
+    assert own_metrics(run / "weights", imported=False) is None  # a run without the file
     (run / "metrics.jsonl").write_text("{}\n")
-    assert own_metrics(own) == run.resolve() / "metrics.jsonl"
-    link = tmp_path / "other"
-    link.mkdir()
-    (link / "metrics.jsonl").write_text("{}\n")
-    (link / "weights").symlink_to(own.path)
-    assert own_metrics(Weights(link / "weights", own.card, {})) == run.resolve() / "metrics.jsonl"
+    assert own_metrics(run / "weights", imported=False) == run.resolve() / "metrics.jsonl"
+    other.mkdir()
+    (other / "metrics.jsonl").write_text("{}\n")
+    (other / "weights").symlink_to(run / "weights")
+    assert own_metrics(other / "weights", imported=False) == run.resolve() / "metrics.jsonl"
 
 
-@pytest.mark.parametrize(("name", "objective"), [("imported", "imported"), ("weights", "imported"), ("copied", "direct")])
-def test_weights_that_lie_inside_another_run_do_not_take_its_curves(tmp_path, name, objective):
+@pytest.mark.parametrize(("name", "imported"), [("imported", True), ("weights", True), ("copied", False)])
+def test_weights_that_lie_inside_another_run_do_not_take_its_curves(tmp_path, name, imported):
     (tmp_path / "metrics.jsonl").write_text("{}\n")
-    assert own_metrics(weights(tmp_path / name, objective)) is None
+    (tmp_path / name).mkdir()
+    assert own_metrics(tmp_path / name, imported) is None
 
 
 def test_tiles_are_the_same_in_whatever_order_their_slides_come():

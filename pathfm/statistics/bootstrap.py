@@ -57,10 +57,10 @@ def mean_pearson_draws(
 ) -> np.ndarray:
     """[count]: the mean over genes of the weighted Pearson r, per gene joined over groups (folds or parts) by Fisher z.
 
-    prediction, truth [n, genes]; groups, units [n]. The rules are those of `expression.pearson`: a constant prediction counts 0, genes
+    prediction, truth [n, genes]; groups, units [n]. The rules are those of `correlation.pearson`: a constant prediction counts 0, genes
     with constant truth are left out. Genes go in blocks, and each block needs five matrix products with the weights.
     """
-    blocks = [(members, _normalised(draws.weights(scope, units[members]))) for members in members_of(groups)]
+    blocks = [(members, _summing_to_one(draws.weights(scope, units[members]))) for members in members_of(groups)]
     total, genes = np.zeros(draws.count), 0
     for start in range(0, truth.shape[1], GENES_AT_ONCE):
         columns = slice(start, start + GENES_AT_ONCE)
@@ -77,7 +77,7 @@ def mean_pearson_draws(
     return total / genes if genes else np.full(draws.count, np.nan)
 
 
-def _normalised(weights: np.ndarray) -> np.ndarray:
+def _summing_to_one(weights: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
