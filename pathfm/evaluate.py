@@ -1,6 +1,6 @@
 """python -m pathfm.evaluate --config FILE --workdir DIR: frozen features → probes → scores, for one checkpoint on one fold.
 
-weights → cohort and split (leak check) → features, once → a probe per task, two fits each → files from which the report is made.
+weights → cohort and split (leak check) → features, once → every probe on every task, two fits each → files from which the report is made.
 """
 
 if __name__ == "__main__":  # help and mistakes in the config answer before jax is imported
@@ -11,114 +11,150 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
     sys.exit(start("pathfm.evaluate", sys.argv[1:]))
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import anndata
 import numpy as np
 import pandas as pd
-from anndata.io import write_elem
 
-from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.hdf5 import whole_hdf5
-from pathfm.cohort.panel import Panel, one_row_per_patient, read_log_tpm
-from pathfm.cohort.profiles import open_profiles
-from pathfm.cohort.splits import Splits, check_splits, read_splits
+from pathfm.benchmarks import READERS
+from pathfm.cohort.opened import Cohort, tiles_hash
+from pathfm.cohort.panel import Panel
+from pathfm.cohort.splits import Splits
 from pathfm.errors import InputError
-from pathfm.evaluation.expression_probe import PredictedExpression, probe_expression
-from pathfm.evaluation.features import Extractor
-from pathfm.evaluation.probe import Who, probe_classification
-from pathfm.evaluation.tasks import BY_NAME, TASKS, Task
-from pathfm.files import digest, read_parquet, replacing, write_json, write_parquet
-from pathfm.input.benchmarks import READERS, Benchmark
+from pathfm.features.brought import SUFFIX, Brought
+from pathfm.features.encoder import Encoder
+from pathfm.features.store import FeatureStore
+from pathfm.folders.run import RunFolder
+from pathfm.modalities.modality import Modality
+from pathfm.probes.registry import PROBES
 from pathfm.progress import say
+from pathfm.report.folder import EMBEDDING_OBS, EvaluationFolder
+from pathfm.report.words import note_of
 from pathfm.settings.evaluation import EvaluateConfig
+from pathfm.settings.terms import EXPRESSION
+from pathfm.tasks.benchmark import BenchmarkTask
+from pathfm.tasks.labels import LabelTask
+from pathfm.tasks.registry import BY_NAME, TASKS
+from pathfm.tasks.task import People, Probing, Result, Task
+from pathfm.weights.card import IMPORTED
 from pathfm.weights.folder import Weights, open_weights
+
+T = TypeVar("T")
 
 
 def run(config: EvaluateConfig, workdir: Path) -> None:
     """Evaluates as the config says and leaves evaluation.json, scores, predictions and embeddings in `workdir`."""
-    weights = open_weights(config.checkpoint)
-    folder = CohortFolder.open(config.cohort)
-    splits, pairs = read_splits(folder), read_parquet(folder.pairs)
-    check_splits(splits, pairs)
-    fold = chosen_fold(config, weights, splits)
-    people = patients_of(folder, splits, pairs, fold)
-    giver = open_weights(config.panel) if config.panel else weights
-    refuse_seen(weights.patients, config.checkpoint, people, config)
-    if config.panel:
-        refuse_seen(giver.patients, config.panel, people, config)
-    panel = giver.panel
-    tasks = [BY_NAME[name] if name in BY_NAME else unknown_task(name) for name in config.tasks] or list(TASKS)
-    if panel is not None and BY_NAME["expression"] in tasks:
-        measured(folder, pairs, panel, sorted(set(people["patient"]) & set(pairs["patient"])))  # what cannot be read stops before any work
-    benchmarks = read_benchmarks(tasks, config)
+    files = EvaluationFolder(workdir)
+    brought = Brought(Path(config.checkpoint)) if config.checkpoint.endswith(SUFFIX) else None
+    weights = None if brought else open_weights(config.checkpoint)
+    subject = Subject(brought.card) if brought else of_weights(weights)
+    cohort = Cohort.open(config.cohort)
+    fold = chosen_fold(config, subject, cohort.splits)
+    people = people_of(cohort, fold)
+    giver = of_weights(open_weights(config.panel)) if config.panel else subject
+    refuse_seen(subject.patients, config.checkpoint, people, config)
+    refuse_seen(giver.patients, config.panel or config.checkpoint, people, config)
+    tasks = [opened(task, config) for task in (chosen(config.tasks, BY_NAME, "task") or TASKS)]
+    panel = giver.panel if BY_NAME[EXPRESSION] in tasks else None
+    if panel is not None:
+        measured(cohort, people[people["patient"].isin(set(cohort.pairs["patient"]))], panel)  # what cannot be read stops before any work
+    probing = Probing(
+        probes=chosen(config.probes, PROBES, "probe"),
+        balanced=config.class_weight == "balanced",
+        resamples=config.resamples,
+        permutations=config.permutations,
+        seed=config.seed,
+    )
 
-    slides = read_parquet(folder.slides)
-    slides = slides[
-        (slides["status"] == "done") & slides["slide"].isin(set(pairs["slide"])) & slides["patient"].isin(set(people["patient"]))
-    ]
-    extractor = Extractor(weights, Path(config.cache or workdir / "features"), config.batch, config.tiles_per_slide)
-    patients, features = extractor.patients(folder, slides)
-    people = people.set_index("patient").loc[patients].reset_index()
+    slides = cohort.slides_of(people["patient"])
+    if brought:
+        features = brought.features(people["patient"])
+    else:
+        store = FeatureStore(Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide)
+        features = store.features(cohort.folder, slides)
+    people = people.set_index("patient").loc[features.patients].reset_index()
+    expression = None if panel is None else measured(cohort, people, panel)
+    scored = People(people, fold, cohort.splits.hash, expression)
 
-    scores, predictions, expression = [], [], None
+    results = []
     for task in tasks:
-        if task.source == "benchmark":
-            result = benchmark_task(task, benchmarks[task.name], config, extractor) if task.name in benchmarks else None
-        elif task.name == "expression":
-            result = expression_task(task, config, folder, pairs, people, features, panel, fold, splits)
-        else:
-            result = label_task(task, config, people, features, fold, splits)
-        if result is None:
-            continue
-        scores.append(result[0])
-        if isinstance(result[1], PredictedExpression):
-            expression = result[1]
-        else:
-            predictions.append(result[1])
-        for row in result[0].itertuples():
-            if row.metric == task.metric:
-                say(f"{task.name} ({row.fit}): {row.metric} {row.value:.4f}, n = {row.n}{f' ({row.note})' if row.note else ''}")
-    if not scores:
-        raise InputError(f"no task has data: {folder.labels} holds no usable label and no benchmark is given")
+        result = task.run(features, scored, probing)
+        if result is not None:
+            results.append(result)
+            tell(task, result, probing)
+    if not results:
+        raise InputError(f"no task has data: {cohort.folder.labels} holds no usable label and no benchmark is given")
     about = {
+        "card": subject.card,
+        "approach": subject.approach,
+        "panel_choice": giver.panel_choice,
         "folds": [fold],
-        "split_hash": splits.hash,
-        "panel_choice": giver.card.paired.choice if giver.card.paired else None,
-        "panel_hash": panel.hash if panel else None,
-        "tiles_hash": digest(slides.sort_values("slide")[["slide", "records_sha256"]].to_numpy().tolist()),
-        "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")},
+        "split_hash": cohort.splits.hash,
+        "panel_hash": giver.panel.hash if giver.panel else None,
+        "tiles_hash": None if brought else tiles_hash(slides),
+        "pooling": features.pooling,
+        "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")} | {"probes": list(config.probes)},
         "seen_patients_allowed": config.allow_seen_patients,
+        "seen_patients_known": brought is None,
         "smoke": config.smoke,
     }
-    keep(workdir, config, weights, panel, about, people, features, scores, predictions, expression)
+    genes = None if panel is None else pd.DataFrame({"symbol": list(panel.symbols)}, index=list(panel.genes))
+    files.write(about, json.loads(json.dumps(asdict(config))), results, embeddings_of(people, features.matrix), genes, subject.metrics)
     say(f"done: {workdir} holds the scores; next: pathfm report {workdir} … --out DIR")
 
 
-def chosen_fold(config: EvaluateConfig, weights: Weights, splits: Splits) -> int:
+@dataclass(frozen=True)
+class Subject:
+    """What is known of an encoder that is evaluated; of features that were computed elsewhere nothing but their name and hash."""
+
+    card: dict[str, Any]
+    approach: str = "base"  # the objective of weights that were tuned from others
+    split_hash: str | None = None
+    fold: int | None = None
+    panel: Panel | None = None
+    panel_choice: str | None = None
+    patients: frozenset[str] = frozenset()  # that it was trained on
+    metrics: Path | None = None  # of the run that trained it
+
+
+def of_weights(weights: Weights) -> Subject:
+    """What the card of weights and the files beside it say."""
+    card = weights.card
+    return Subject(
+        card=card.to_dict(),
+        approach="base" if card.base is None else card.objective,
+        split_hash=card.split_hash,
+        fold=card.fold,
+        panel=weights.panel,
+        panel_choice=card.paired.choice if card.paired else None,
+        patients=weights.patients,
+        metrics=own_metrics(weights.path, imported=card.objective == IMPORTED),
+    )
+
+
+def own_metrics(path: Path, imported: bool) -> Path | None:
+    """metrics.jsonl of the run that left the weights in this folder; None for imported weights, wherever their folder lies."""
+    run = RunFolder(path.resolve().parent)
+    return run.metrics_file if not imported and path.resolve() == run.weights and run.metrics_file.exists() else None
+
+
+def chosen_fold(config: EvaluateConfig, subject: Subject, splits: Splits) -> int:
     """The fold to score: the one asked for, else the one that the weights were trained on, else the first."""
-    trained = weights.card.fold if weights.card.split_hash == splits.hash else None
+    trained = subject.fold if subject.split_hash == splits.hash else None
     fold = config.fold if config.fold >= 0 else trained if trained is not None else splits.folds[0]
     if fold not in splits.folds:
         raise InputError(f"the split has no fold {fold}; its folds are {', '.join(map(str, splits.folds))}")
     return fold
 
 
-def patients_of(folder: CohortFolder, splits: Splits, pairs: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """A row per patient of the fold: patient, role, site, and the label of every task; a class that the split left out is null."""
-    roles = splits.table[splits.table["fold"] == fold][["patient", "role"]]
-    people = roles.merge(pairs.drop_duplicates("patient")[["patient", "site"]], how="left", on="patient")
-    columns = [task.name for task in TASKS if task.source == "cohort" and task.name != "expression"]
-    if folder.labels.exists():
-        labels = read_parquet(folder.labels, ["patient", *columns])
-        people = people.merge(labels[["patient", *columns]], how="left", on="patient")
-    else:
-        people[columns] = None
-    for task, classes in splits.tasks_left_out.items():
-        if task in people:
-            people[task] = people[task].where(~people[task].isin(set(classes)), None)
-    return people
+def people_of(cohort: Cohort, fold: int) -> pd.DataFrame:
+    """The people of the fold with a column for every task on labels, null where the cohort has none."""
+    people = cohort.people(fold)
+    return people.assign(**{task.name: None for task in TASKS if isinstance(task, LabelTask) and task.name not in people})
 
 
 def refuse_seen(patients: frozenset[str], run: str, people: pd.DataFrame, config: EvaluateConfig) -> None:
@@ -131,113 +167,34 @@ def refuse_seen(patients: frozenset[str], run: str, people: pd.DataFrame, config
         )
 
 
-def unknown_task(name: str) -> Task:
-    raise InputError(f"there is no task {name!r}; there are {', '.join(BY_NAME)}")
+def chosen(names: tuple[str, ...], known: Mapping[str, T], what: str) -> list[T]:
+    """What the names stand for; InputError for one that is not known."""
+    for name in names:
+        if name not in known:
+            raise InputError(f"there is no {what} {name!r}; there are {', '.join(known)}")
+    return [known[name] for name in names]
 
 
-def label_task(task: Task, config: EvaluateConfig, people: pd.DataFrame, features: np.ndarray, fold: int, splits: Splits):
-    """Scores and predictions of a task on the cohort's labels; None, with a line, when its labels do not allow a probe."""
-    labelled = people[task.name].notna()
-    missing = [role for role in ("train", "val") if people[task.name][labelled & (people["role"] == role)].nunique() < 2]
-    if missing:
-        say(f"{task.name}: left out, the {missing[0]} patients have fewer than two of its classes")
-        return None
-    who = Who(people["patient"].to_numpy(), people["role"].to_numpy())
-    labels = people[task.name].to_numpy(object)
-    return probe_classification(task, features, labels, who, fold=fold, split_hash=splits.hash, **probe_options(config))
+def opened(task: Task, config: EvaluateConfig) -> Task:
+    """A benchmark's task with the images of the folder that is given for it; a wrong folder is refused before any work."""
+    folder = getattr(config.benchmarks, task.name, "") if isinstance(task, BenchmarkTask) else ""
+    return replace(task, benchmark=READERS[task.name](folder)) if folder else task
 
 
-def read_benchmarks(tasks: list[Task], config: EvaluateConfig) -> dict[str, Benchmark]:
-    """The public benchmarks whose folders are given, by task; a wrong folder is refused before any work."""
-    folders = {task.name: getattr(config.benchmarks, task.name, "") for task in tasks if task.source == "benchmark"}
-    return {name: READERS[name](folder) for name, folder in folders.items() if folder}
+def measured(cohort: Cohort, people: pd.DataFrame, panel: Panel) -> np.ndarray:
+    """The expression of these people in the panel's units, float32 [patients, genes]; InputError for other genes or values."""
+    return Modality(EXPRESSION, panel, residual="none", means={}).vectors(cohort, people).values
 
 
-def benchmark_task(task: Task, benchmark: Benchmark, config: EvaluateConfig, extractor: Extractor):
-    """Scores and predictions of a public benchmark."""
-    patients = None if benchmark.patients is None else np.array(benchmark.patients, object)
-    who = Who(np.array(benchmark.units, object), np.array(benchmark.roles, object), patients)
-    features, labels = extractor.benchmark(benchmark), np.array(benchmark.labels, object)
-    return probe_classification(task, features, labels, who, **probe_options(config))
+def tell(task: Task, result: Result, probing: Probing) -> None:
+    """A line for each headline score of the task."""
+    for row in result.scores[result.scores["headline"]].itertuples():
+        probe = "" if row.probe == result.scores["probe"].iloc[0] else f", {row.probe}"
+        note = note_of(row)
+        say(f"{task.name} ({row.fit}{probe}): {row.metric} {row.value:.4f}, n = {row.n}{f' ({note})' if note else ''}")
 
 
-def expression_task(
-    task: Task,
-    config: EvaluateConfig,
-    folder: CohortFolder,
-    pairs: pd.DataFrame,
-    people: pd.DataFrame,
-    features: np.ndarray,
-    panel: Panel | None,
-    fold: int,
-    splits: Splits,
-):
-    """Scores and predictions of the gene panel; None, with a line, when no panel says which genes and in which units."""
-    if panel is None:
-        say("expression: left out, these weights have no gene panel; give --config.panel=RUN of the tuned run")
-        return None
-    truth = measured(folder, pairs, panel, people["patient"].tolist())
-    who = Who(people["patient"].to_numpy(), people["role"].to_numpy())
-    return probe_expression(
-        task,
-        features,
-        truth,
-        who,
-        sites=people["site"].to_numpy(object),
-        cancers=people["cancer"].to_numpy(object),
-        fold=fold,
-        split_hash=splits.hash,
-        permutations=config.permutations,
-        resamples=config.resamples,
-        seed=config.seed,
-    )
-
-
-def measured(folder: CohortFolder, pairs: pd.DataFrame, panel: Panel, patients: list[str]) -> np.ndarray:
-    """The panel's genes of these patients as the panel scales them, float32 [patients, genes]; InputError for other genes or values."""
-    profiles = one_row_per_patient(open_profiles(folder), pairs)
-    row = pd.Series(np.arange(profiles.n_obs), index=profiles.obs["patient"])
-    return panel.scale(read_log_tpm(profiles, row[patients].to_numpy(), panel.columns(profiles)))
-
-
-def probe_options(config: EvaluateConfig) -> dict:
-    weight = None if config.class_weight == "none" else config.class_weight
-    return {"class_weight": weight, "resamples": config.resamples, "seed": config.seed}
-
-
-def keep(workdir, config, weights, panel, about, people, features, scores, predictions, expression) -> None:
-    """Writes what the report needs, in the place of an earlier evaluation; evaluation.json comes last and says that the rest is whole."""
-    for name in ("evaluation.json", "predictions.parquet", "expression_predictions.h5ad", "training_metrics.jsonl"):
-        (workdir / name).unlink(missing_ok=True)
-    write_parquet(pd.concat(scores, ignore_index=True), workdir / "scores.parquet")
-    if predictions:
-        write_parquet(pd.concat(predictions, ignore_index=True), workdir / "predictions.parquet")
-    if expression is not None:
-        var = pd.DataFrame({"symbol": list(panel.symbols)}, index=list(panel.genes))
-        predicted = anndata.AnnData(expression.prediction, expression.obs, var, layers={"truth": expression.truth})
-        write_h5ad(predicted, workdir / "expression_predictions.h5ad")
-    obs = people[["patient", "site", "cancer", "role"]].astype(object).where(people[["patient", "site", "cancer", "role"]].notna(), "")
-    write_h5ad(anndata.AnnData(features, obs.astype(str).set_index("patient", drop=False)), workdir / "embeddings.h5ad")
-    metrics = weights.path.parent / "metrics.jsonl"
-    if metrics.exists():
-        with replacing(workdir / "training_metrics.jsonl") as temporary:
-            temporary.write_bytes(metrics.read_bytes())
-    write_json(json.loads(json.dumps(asdict(config))), workdir / "config.json")
-    card = weights.card
-    write_json(
-        {
-            "format": 1,
-            "card": card.to_dict(),
-            "approach": "base" if card.base is None else card.objective,
-            "training_metrics": metrics.exists(),
-            **about,
-        },
-        workdir / "evaluation.json",
-    )
-
-
-def write_h5ad(data: anndata.AnnData, path: Path) -> None:
-    data.obs_names = data.obs_names.astype(str)
-    data.obs_names.name = None
-    with replacing(path) as temporary, whole_hdf5(temporary) as file:
-        write_elem(file, "/", data)
+def embeddings_of(people: pd.DataFrame, features: np.ndarray) -> anndata.AnnData:
+    """A row per patient with what is known of it; what is missing is empty."""
+    obs = people[EMBEDDING_OBS].astype(object).where(people[EMBEDDING_OBS].notna(), "")
+    return anndata.AnnData(features, obs.astype(str).set_index("patient", drop=False))

@@ -8,8 +8,10 @@ import anndata
 import numpy as np
 import pandas as pd
 
-from pathfm.evaluation.expression import pearson, summary
 from pathfm.files import write_json, write_parquet
+from pathfm.statistics.correlation import pearson, summary
+from pathfm.statistics.scores import too_small
+from pathfm.tasks.task import SCORES
 
 CLASSES = {
     "cancer": ("BRCA", "KIRC", "LUAD"),
@@ -19,6 +21,7 @@ CLASSES = {
     "mhist": ("HP", "SSA"),
 }
 COLUMNS = {"cancer": "cancer", "tp53": "TP53", "breast": "breast", "lung": "lung", "mhist": "MHIST", "expression": "expression"}
+PROBES = {task: "ridge" if task == "expression" else "logistic" for task in COLUMNS}
 GENES = 30
 VALIDATION_PATIENTS = 19
 SITES = ("A1", "B2", "C3", "D4", "E5", "F6")
@@ -79,12 +82,12 @@ def write_evaluation(
         "pathfm": "0.1.0",
     }
     evaluation = {
-        "format": 1,
+        "format": 2,
         "card": card,
         "approach": approach,
         "split_hash": split_hash,
-        "fold": fold,
         "folds": [fold],
+        "pooling": "mean",
         "panel_hash": panel_hash,
         "training_metrics": True,
         "smoke": smoke,
@@ -106,9 +109,15 @@ def write_evaluation(
         for fit, values in measured.items()
         for metric, value in values.items()
     ]
-    table = pd.DataFrame(scores).assign(fold=fold, strength=1.0, note="")
-    table.insert(1, "column", table["task"].map(COLUMNS))
-    write_parquet(table, root / "scores.parquet")
+    table = pd.DataFrame(scores).assign(fold=fold, setting="strength", chosen=1.0, edge=0, unconverged=0, constant_genes=0, resamples=0)
+    table = table.assign(
+        column=table["task"].map(COLUMNS),
+        probe=table["task"].map(PROBES.get),
+        headline=table["metric"].isin(["balanced_accuracy", "mean_pearson"]),
+        parts=table["fit"].map({"split": 1, "held_out": 5}),
+        too_small=table["smallest_class"].map(too_small),
+    )
+    write_parquet(table[SCORES], root / "scores.parquet")
     _embeddings(test, weight_hash).write_h5ad(root / "embeddings.h5ad")
     (root / "training_metrics.jsonl").write_text("".join(_curve(approach)), encoding="utf-8")
     return root
@@ -143,6 +152,7 @@ def _predictions(task: str, fit: str, count: int, right: float, swapped: int, fo
             "task": task,
             "fit": fit,
             "fold": fold,
+            "probe": PROBES[task],
             "unit": units,
             "patient": units,
             "truth": [classes[i] for i in truth],
@@ -172,6 +182,7 @@ def _expression(count: int, noise: float, fold: int, first_gene: int) -> tuple[a
         {
             "patient": names * 2,
             "fold": fold,
+            "probe": PROBES["expression"],
             "fit": np.repeat(["split", "held_out"], count),
             "part": np.concatenate([np.zeros(count, int), np.arange(count) % 5]),
             "site": [name.split("-")[1] for name in names] * 2,

@@ -26,6 +26,7 @@ from planted_recipe import ARMS, BASE, Arm, Settings, training
 
 from pathfm.errors import InputError, guarded
 from pathfm.files import read_json, replacing, write_json, write_parquet
+from pathfm.folders.metrics import read_metrics
 from pathfm.progress import say
 
 SMALL = Settings(
@@ -185,7 +186,7 @@ def report(jobs: list[Job], out: Path) -> None:
     finished = [read_json(job.scores) for job in jobs]
     scores = pd.DataFrame([{"seed": one["seed"], "arm": one["arm"], **row} for one in finished for row in one["scores"]])
     write_parquet(scores, out / "scores.parquet")
-    logged = [(job.arm.name, json.loads(line)) for job in jobs for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
+    logged = [(job.arm.name, line) for job in jobs for line in read_metrics(job.folder / "metrics.jsonl")]
     lines = [*tables(scores), "## What was wanted", "", *verdicts(scores), "", "## Curves", "", *curves(logged)]
     with replacing(out / "table.md") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

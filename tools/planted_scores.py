@@ -9,11 +9,13 @@ from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.panel import fit_panel, one_row_per_patient, read_log_tpm
 from pathfm.cohort.profiles import open_profiles
 from pathfm.cohort.splits import read_splits
-from pathfm.evaluation.expression_probe import probe_expression
-from pathfm.evaluation.features import Extractor
-from pathfm.evaluation.probe import Who
-from pathfm.evaluation.tasks import BY_NAME
+from pathfm.features.encoder import Encoder
+from pathfm.features.store import FeatureStore
 from pathfm.files import read_parquet
+from pathfm.probes.ridge import Ridge
+from pathfm.tasks.expression import score_expression
+from pathfm.tasks.registry import BY_NAME
+from pathfm.tasks.task import Probing, Rows
 from pathfm.weights.folder import open_weights
 
 GENES = "genes"
@@ -29,17 +31,16 @@ def score(weights: Path, folder: CohortFolder, panel: str, programmes: pd.DataFr
     pairs, splits = read_parquet(folder.pairs), read_splits(folder)
     slides = read_parquet(folder.slides)
     slides = slides[slides["slide"].isin(set(pairs["slide"]))]
-    patients, features = Extractor(open_weights(weights), weights / "features", batch).patients(folder, slides)
+    patients, features = FeatureStore(Encoder.of(open_weights(weights)), weights / "features", batch).patients(folder, slides)
     table = splits.table[splits.table["fold"] == 0].set_index("patient").loc[patients]
     sites, projects = (
         pairs.drop_duplicates("patient").set_index("patient")[name][patients].to_numpy(object) for name in ("site", "project")
     )
-    who = Who(np.array(patients, object), table["role"].to_numpy(object))
+    rows = Rows(np.array(patients, object), table["role"].to_numpy(object))
 
     def probed(truth: np.ndarray) -> dict[str, float]:
-        scores, _ = probe_expression(
-            BY_NAME["expression"], features, truth, who, sites=sites, cancers=projects, split_hash=splits.hash, permutations=0
-        )
+        task, probing = BY_NAME["expression"], Probing([Ridge()], permutations=0)
+        scores = score_expression(task, features, truth, rows, probing, sites=sites, cancers=projects, split_hash=splits.hash).scores
         return scores[scores["metric"] == "mean_pearson"].set_index("fit")["value"].to_dict()
 
     measured = {name: probed(programmes.loc[patients, [name]].to_numpy(np.float32)) for name in programmes}

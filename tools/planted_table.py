@@ -8,7 +8,9 @@ from planted_recipe import ARMS, BASE, CONTROL, TUNED, Arm
 from planted_scores import GENES, PROGRAMMES
 from scipy.stats import t
 
-FITS = {"split": "fitted on the split's training patients", "held_out": "fitted and scored among the test patients, by cross-validation"}
+from pathfm.report.curves import validation_shares
+from pathfm.tasks.fits import FITS
+
 LEVEL = 0.95
 
 
@@ -31,9 +33,9 @@ def differences(scores: pd.DataFrame, arm: Arm, reference: Arm, fit: str, measur
 def tables(scores: pd.DataFrame) -> Iterator[str]:
     """Markdown, line by line, from rows of seed, arm, fit, measure, value."""
     measures = [GENES, PROGRAMMES, *(name for name in scores["measure"].unique() if name not in (GENES, PROGRAMMES))]
-    for fit, title in FITS.items():
-        chosen = scores[scores["fit"] == fit]
-        yield f"## Probes {title}"
+    for fit in FITS.values():
+        chosen = scores[scores["fit"] == fit.name]
+        yield f"## {fit.title}"
         yield ""
         yield "Mean over seeds: `genes` is the mean gene Pearson, `programmes` the mean r of the planted programmes, then each of them."
         yield ""
@@ -46,7 +48,7 @@ def tables(scores: pd.DataFrame) -> Iterator[str]:
             yield f"Δ to the {reference.name}, with Student's 95 % interval over seeds:"
             yield ""
             arms = [arm for arm in present(mean) if arm not in (BASE, reference)]
-            cells = ([arm.name, *(cell(differences(scores, arm, reference, fit, name)) for name in measures)] for arm in arms)
+            cells = ([arm.name, *(cell(differences(scores, arm, reference, fit.name, name)) for name in measures)] for arm in arms)
             yield from grid(["arm", *measures], cells)
         yield ""
 
@@ -73,9 +75,7 @@ def curves(logged: Iterable[tuple[str, dict]]) -> Iterator[str]:
     """The loss on validation patients by step, mean over seeds, over the loss of knowing nothing: ln(B), or the mean profile's."""
     rows = []
     for arm, line in logged:
-        value = line.get("validation_loss_share")
-        if value is not None:
-            rows.append({"arm": arm, "step": line["step"], "value": value})
+        rows += [{"arm": arm, "step": step, "value": value} for step, value in validation_shares([line])]
     table = pd.DataFrame(rows).pivot_table(index="arm", columns="step", values="value")
     yield "Loss on validation patients over the loss of knowing nothing (ln of the batch, or that of the mean profile), by step:"
     yield ""

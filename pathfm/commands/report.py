@@ -18,10 +18,10 @@ def run(arguments) -> int:
     from pathlib import Path
 
     from pathfm.errors import DONE
-    from pathfm.evaluation.plots import require_report
+    from pathfm.report.plots import require_report
 
     require_report()
-    from pathfm.evaluation.report import write_report
+    from pathfm.report.page import write_report
 
     sentences = write_report([Path(path) for path in arguments.runs], Path(arguments.out), with_ids=arguments.with_ids)
     print("\n".join([*sentences, f"the table and the page are in {arguments.out}: table.md, table.tex, table.csv, report.html"]))

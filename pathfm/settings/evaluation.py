@@ -14,12 +14,13 @@ class BenchmarksConfig:
 class EvaluateConfig:
     """One evaluation of one checkpoint on one fold."""
 
-    checkpoint: str  # a finished run or a folder of imported weights
+    checkpoint: str  # a finished run, a folder of imported weights, or an .h5ad of features that were computed elsewhere
     cohort: str
     benchmarks: BenchmarksConfig = field(default_factory=BenchmarksConfig)
     panel: str = ""  # the run whose gene panel is predicted; empty: the checkpoint's own
     fold: int = -1  # -1: the fold that the checkpoint was trained on, or 0
     tasks: tuple[str, ...] = ()  # empty: all whose data are there
+    probes: tuple[str, ...] = ("logistic", "ridge")  # each on every task that it can be fitted to; a task's first gives the headline
     class_weight: str = "balanced"  # or "none"
     seed: int = 0
     tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all
@@ -33,6 +34,8 @@ class EvaluateConfig:
     def __post_init__(self):
         if self.class_weight not in ("balanced", "none"):
             raise ValueError(f"class_weight is {self.class_weight!r}; known are balanced, none")
+        if not self.probes or len(set(self.probes)) < len(self.probes):
+            raise ValueError("probes must be one or more names, each once")
         for name, least in (("batch", 1), ("tiles_per_slide", 0), ("permutations", 0), ("resamples", 0), ("fold", -1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")

@@ -1,6 +1,7 @@
 """Evaluation as a user runs it: base and tuned on a small cohort and a small benchmark, the table, and who must not be scored."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ from pathfm import evaluate, train
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.splits import Splits, read_splits
 from pathfm.errors import InputError
-from pathfm.evaluation.bootstrap import Draws
-from pathfm.evaluation.runs import Evaluation
-from pathfm.evaluation.table import make_table
 from pathfm.files import read_json, read_parquet
+from pathfm.probes.logistic import Logistic
+from pathfm.probes.registry import PROBES
+from pathfm.report.evaluations import Evaluation
+from pathfm.report.table import make_table
 from pathfm.settings.command_line import load
 from pathfm.settings.evaluation import EvaluateConfig
 from pathfm.settings.schema import from_dict
 from pathfm.settings.training import TrainConfig
+from pathfm.statistics.bootstrap import Draws
 from tests.small_cohort import TILE, make_small_cohort
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -104,7 +107,7 @@ def test_every_test_patient_is_predicted_once_and_no_other(evaluations, cohort):
 def test_few_patients_give_no_held_out_score_of_expression(evaluations):
     scores = Evaluation.read(evaluations[1]).scores
     held_out = scores[(scores["task"] == "expression") & (scores["fit"] == "held_out")]
-    assert held_out["value"].isna().all() and held_out["note"].str.contains("n too small").all()
+    assert held_out["value"].isna().all() and held_out["too_small"].all()
     cells = make_table(evaluations, Draws(50)).block("held_out")[0].cells
     assert cells[9].text.startswith("n too small (")
 
@@ -125,10 +128,45 @@ def test_a_patient_whom_the_encoder_has_seen_is_not_scored(runs, cohort, tmp_pat
     assert read_json(allowed / "evaluation.json")["seen_patients_allowed"]
 
 
+def resplit(cohort, folder, **roles):
+    """The cohort in another folder, divided into these patients alone."""
+    shutil.copytree(cohort, folder)
+    table = [{"fold": 0, "patient": patient, "role": role} for role, patients in roles.items() for patient in patients]
+    Splits(pd.DataFrame(table), "patient", 0, "0.5,0.2,0.3").write(CohortFolder(folder))
+    return folder
+
+
 def test_an_ancestors_patients_are_not_scored(runs, cohort, tmp_path):
-    patients = tmp_path / "child" / "weights" / "patients.json"
-    trained("direct", cohort, tmp_path / "child", init=str(runs[0]))
-    assert set(json.loads(patients.read_text())) == set(read_splits(CohortFolder(cohort)).role(0, "train"))
+    """Base: trained on some. Child: tuned from it on others. Neither may be scored on, and the base's are not the child's own."""
+    splits = read_splits(CohortFolder(cohort))
+    of_base, val, test = (splits.role(0, role) for role in ("train", "val", "test"))
+    own, unseen = test[:16], test[16:]
+    child = trained(
+        "direct", resplit(cohort, tmp_path / "later", train=own, val=val[:6], test=unseen), tmp_path / "child", init=str(runs[0])
+    )
+    for scored, seen in ((of_base[:20], 20), (own[:9], 9), ([*unseen[:5], *of_base[:1]], 1)):
+        others = [patient for patient in [*val, *unseen] if patient not in scored]
+        elsewhere = resplit(cohort, tmp_path / f"scored{seen}", train=others[:-4], val=others[-4:], test=scored)
+        with pytest.raises(InputError, match=f"child was trained on {seen} of the patients who would be scored"):
+            evaluated(child, elsewhere, tmp_path / "evaluation", tasks=("cancer",))
+
+
+def test_a_run_with_trained_attention_is_evaluated_by_it_and_compared_with_a_base_of_means(runs, evaluations, cohort, mhist, tmp_path):
+    tuned = trained("direct", cohort, tmp_path / "attended", init=str(runs[0]), pooling="attention")
+    done = evaluated(tuned, cohort, tmp_path / "evaluation", benchmarks={"mhist": str(mhist)})
+    assert read_json(done / "evaluation.json")["pooling"] == "attention"
+    assert read_json(evaluations[0] / "evaluation.json")["pooling"] == "mean"
+    table = make_table([evaluations[0], done], Draws(50))
+    assert [row.label for row in table.block("split")] == ["base", "direct", "direct, Δ"]
+    assert any("trained attention" in note.text and "mean over the tiles" in note.text for note in table.notes)
+
+
+def test_a_fit_that_does_not_converge_is_marked_in_the_table(runs, cohort, tmp_path, monkeypatch):
+    monkeypatch.setitem(PROBES, "logistic", Logistic(stages=0))
+    done = evaluated(runs[0], cohort, tmp_path, tasks=("cancer",))
+    scores = read_parquet(done / "scores.parquet").set_index(["fit", "metric"])["unconverged"]
+    assert (scores["split", "balanced_accuracy"], scores["held_out", "balanced_accuracy"]) == (1, 5)
+    assert "] ‡ |" in make_table([done], Draws(50)).to_markdown()
 
 
 def test_a_panel_that_was_fitted_on_scored_patients_is_refused(runs, cohort, tmp_path):

@@ -1,0 +1,130 @@
+"""Features of slides and of benchmark images: computed once, kept by the hashes of weights, data and preprocessing."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pathfm.benchmarks.benchmark import Benchmark, cropped
+from pathfm.cohort.folder import CohortFolder
+from pathfm.errors import InputError
+from pathfm.features.embed import embedded
+from pathfm.features.encoder import Encoder
+from pathfm.features.features import Features
+from pathfm.files import digest, replacing
+from pathfm.progress import say, track
+from pathfm.slides.records import TileRecords, decode_tile
+
+PREPROCESSING = 1  # goes up when the way from a file to the tower's input changes
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """Frozen features of one encoder; `cache` is the folder that keeps them.
+
+    Of a slide its mean is kept, or for an encoder with attention the features of its tiles, of which any pooling can be derived: they take
+    as many times the room as a slide has tiles.
+    """
+
+    encoder: Encoder
+    cache: Path
+    batch: int  # tiles
+    tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all
+
+    def features(self, folder: CohortFolder, slides: pd.DataFrame) -> Features:
+        """Of the patients of these slides now, of benchmarks when asked."""
+        return Features(*self.patients(folder, slides), self.encoder.pooling, self.images)
+
+    def patients(self, folder: CohortFolder, slides: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+        """Patients, sorted, and their features float32 [patients, features].
+
+        The mean over a slide's tiles, then over the patient's slides; or what trained attention makes of all the patient's tiles.
+        `slides` are rows of slides.parquet. A slide without a readable tile is named and left out.
+        """
+        if self.encoder.pooling == "mean":
+            rows, means = self._of_slides(folder, slides, _mean, [self.tiles_per_slide])
+            of_slides = np.stack(list(map(_load, means)))
+            table = pd.DataFrame(of_slides).groupby(np.asarray([row.patient for row in rows])).mean()
+            return list(table.index), table.to_numpy(np.float32)
+        bags = self.tiles(folder, slides)
+        return list(bags), np.stack([self.encoder.pooled(np.concatenate(list(map(_load, bags[patient])))) for patient in bags])
+
+    def tiles(self, folder: CohortFolder, slides: pd.DataFrame) -> dict[str, list[Path]]:
+        """Patient, sorted, to the files with the features float32 [tiles, features] of the tiles of its slides, in the order of records."""
+        rows, paths = self._of_slides(folder, slides, np.stack, [self.tiles_per_slide, "tiles"])
+        found: dict[str, list[Path]] = {}
+        for row, path in sorted(zip(rows, paths, strict=True), key=lambda one: one[0].patient):
+            found.setdefault(row.patient, []).append(path)
+        return found
+
+    def images(self, benchmark: Benchmark) -> np.ndarray:
+        """The features [images, features] of a benchmark's images, resized and cropped to the tower's tile; an image is a bag of one."""
+        edge = self.encoder.tile
+        path = self.cache / self._key([benchmark.task, benchmark.digest, edge]) / f"{benchmark.task}.npy"
+        if path.exists():
+            return _load(path)
+        numbers = track(range(len(benchmark.units)), f"features of {benchmark.task}", unit="images")
+        features = np.stack(
+            [feature for _, feature in self._embedded((number, cropped(benchmark.read(number), edge)) for number in numbers)]
+        )
+        _keep(path, features)
+        return features
+
+    def _of_slides(
+        self, folder: CohortFolder, slides: pd.DataFrame, reduce: Callable[[list[np.ndarray]], np.ndarray], key: list
+    ) -> tuple[list, list[Path]]:
+        """The slides that have a readable tile, in order, and the files that keep what `reduce` makes of their tiles' features."""
+        rows = list(slides.sort_values("slide").itertuples())
+        home = self.cache / self._key(key)
+        paths = {row.slide: home / f"{digest([row.slide, row.records_sha256])[:32]}.npy" for row in rows}
+        missing = [row for row in rows if not paths[row.slide].exists()]
+        for slide, features in track(self._slides(folder, missing), "features", len(missing), "slides"):
+            _keep(paths[slide], reduce(features))
+        for row in missing:
+            if not paths[row.slide].exists():
+                say(f"warning: no tile of slide {row.slide} can be read; it is left out")
+        there = [row for row in rows if paths[row.slide].exists()]
+        if not there:
+            raise InputError(f"no slide of {folder.slides} has a readable tile")
+        return there, [paths[row.slide] for row in there]
+
+    def _key(self, parts: list) -> str:
+        return digest([PREPROCESSING, *self.encoder.identity, *parts])[:32]
+
+    def _embedded(self, images: Iterable[tuple]) -> Iterator[tuple]:
+        return embedded(self.encoder.tiles, images, self.batch)
+
+    def _slides(self, folder: CohortFolder, rows: Sequence) -> Iterator[tuple[str, list[np.ndarray]]]:
+        """(slide, features of its tiles) of every slide that has a readable tile, in order."""
+        tiles = ((row.slide, image) for row in rows for image in self._images(folder, row))
+        for slide, features in itertools.groupby(self._embedded(tiles), key=lambda one: one[0]):
+            yield slide, [feature for _, feature in features]
+
+    def _images(self, folder: CohortFolder, row) -> Iterator[np.ndarray]:
+        """The tiles uint8 [tile, tile, 3] of a slide that decode; of many, as many as wanted, spread evenly."""
+        count = int(row.tiles)
+        numbers = np.unique(np.linspace(0, count - 1, min(count, self.tiles_per_slide or count)).round().astype(int))
+        records = TileRecords(folder.records(row.slide))
+        for first in range(0, len(numbers), self.batch):
+            some = numbers[first : first + self.batch]
+            for number, data in zip(some, records.read(some), strict=True):
+                try:
+                    yield decode_tile(data, int(row.tile))
+                except ValueError:
+                    say(f"warning: slide {row.slide}, record {number} does not decode; it is left out")
+
+
+def _mean(features: list[np.ndarray]) -> np.ndarray:
+    return np.mean(features, axis=0, dtype=np.float64).astype(np.float32)
+
+
+def _load(path: Path) -> np.ndarray:
+    return np.load(path, allow_pickle=False)
+
+
+def _keep(path: Path, values: np.ndarray) -> None:
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, values, allow_pickle=False)

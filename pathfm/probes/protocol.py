@@ -1,0 +1,42 @@
+"""What a probe is: fitted on frozen features for several training sets, one of its settings chosen on validation rows, then asked.
+
+A new probe is a file like `ridge.py` and a line in `registry.py`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+
+from pathfm.probes.target import Target
+
+
+class Fitted(ABC):
+    """The models of one training set, one for each setting of the probe's grid."""
+
+    converged: np.ndarray  # bool [settings]: whether the fit reached its optimum; True where there is nothing to reach
+
+    @abstractmethod
+    def predict(self, features: np.ndarray, setting: int) -> np.ndarray:
+        """[n, width of the target] of features [n, features]: probabilities of classes, or values; `setting` counts along the grid."""
+
+    def scores(self, features: np.ndarray, target: Target) -> np.ndarray:
+        """[settings]: how good each setting is on validation rows, by the target's own measure; for a quicker way to override."""
+        return np.array([target.measure(self.predict(features, setting)) for setting in range(len(self.converged))])
+
+
+class Probe(Protocol):
+    """A kind of model on frozen features."""
+
+    name: str  # in scores.parquet, in the config and in the table
+    takes: tuple[type[Target], ...]  # what it can be fitted to
+    setting: str  # what is chosen on validation rows, for example "strength" or "k"
+    grid: np.ndarray  # [settings] float, the values tried in order; of equal ones on validation the last wins
+
+    def fit(self, features: np.ndarray, target: Target, weights: np.ndarray) -> Iterable[Fitted]:
+        """The models of each training set, in order, fitted together or each when it is asked for.
+
+        features float32 [n, features], target [n], weights [sets, n]: how often a row stands in each training set (0: not at all).
+        """
+        ...

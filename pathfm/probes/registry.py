@@ -1,0 +1,7 @@
+"""The probes that the config can name."""
+
+from pathfm.probes.logistic import Logistic
+from pathfm.probes.protocol import Probe
+from pathfm.probes.ridge import Ridge
+
+PROBES: dict[str, Probe] = {probe.name: probe for probe in (Logistic(), Ridge())}

@@ -1,0 +1,105 @@
+"""What a table says, in words: which tasks moved beyond their interval, and what a reader must not trust."""
+
+from collections.abc import Iterable, Sequence
+
+from pathfm.report.cells import Cell
+from pathfm.report.evaluations import Evaluation
+from pathfm.report.notes import at_the_edge, unconverged
+from pathfm.report.table import MEAN, Row, Table
+from pathfm.report.words import listed, number
+from pathfm.statistics.scores import SMALLEST_CLASS
+from pathfm.tasks.fits import FITS, HELD_OUT, SPLIT
+
+
+def direction(cell: Cell) -> str:
+    """ "up" or "down" when the interval of a difference leaves 0 out, else an empty string."""
+    if cell.value is None:
+        return ""
+    return "up" if cell.low > 0 else "down" if cell.high < 0 else ""
+
+
+def verdict(table: Table) -> list[str]:
+    """One or two sentences for each tuned run, on the headline fit; of what is not there nothing is said."""
+    rows = [row for row in table.block(SPLIT.name) if row.kind == "delta"]
+    if not rows:
+        return ["Only base models were evaluated, so there is nothing to compare yet."]
+    return [sentence for row in rows for sentence in _of_run(row, table)]
+
+
+def _of_run(row: Row, table: Table) -> Iterable[str]:
+    cells = {column: cell for column, cell in zip(table.columns, row.cells, strict=True) if cell.value is not None}
+    mean = cells.pop(MEAN, None)
+    if mean is None:
+        yield f"{_capital(row.approach)} shares no scored task with its base."
+        return
+    moved = {
+        way: [f"{column} ({number(cell.value, True)})" for column, cell in cells.items() if direction(cell) == way]
+        for way in ("up", "down")
+    }
+    if not any(moved.values()):
+        yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond the 95 % interval."
+    else:
+        parts = [f"{word} on {listed(moved[way])}" for way, word in (("up", "better"), ("down", "worse")) if moved[way]]
+        count = sum(map(len, moved.values()))
+        yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % interval: {'; '.join(parts)}."
+        if gains := [gain for gain in _one_sided_gains(row, table) if gain in moved["up"]]:
+            yield f"{_capital(HELD_OUT.subject)} does not show the gain on {listed(gains)}."
+    gain = f"a gain that {HELD_OUT.subject} does not show" if mean.one_sided else "a gain"
+    sign = {"up": gain, "down": "a loss", "": "not to be told from zero"}[direction(mean)]
+    interval = f"[{number(mean.low, True)}, {number(mean.high, True)}]"
+    yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."
+
+
+def flags(table: Table, evaluations: Sequence[Evaluation]) -> list[str]:
+    """What a reader must know before trusting a number."""
+    return list(
+        dict.fromkeys([*_seen(evaluations), *_one_sided(table), *_too_small(table), *_edges(evaluations), *_unconverged(evaluations)])
+    )
+
+
+def _seen(evaluations: Sequence[Evaluation]) -> Iterable[str]:
+    for one in evaluations:
+        if one.about.get("seen_patients_allowed"):
+            yield f"{one.name}: patients that the encoder was trained on were allowed among those scored; its scores may be too high."
+
+
+def _one_sided(table: Table) -> Iterable[str]:
+    for row in table.rows:
+        there, other = FITS[row.fit], next(fit for fit in FITS.values() if fit.name != row.fit)
+        if gains := _one_sided_gains(row, table):
+            probe = f" ({row.probe})" if row.probe else ""
+            yield f"{row.approach}{probe}: a gain in {there.subject} only, which {other.subject} does not show, on {listed(gains)}."
+
+
+def _one_sided_gains(row: Row, table: Table) -> list[str]:
+    cells = zip(table.columns, row.cells, strict=True)
+    return [f"{column} ({number(cell.value, True)})" for column, cell in cells if cell.one_sided and direction(cell) == "up"]
+
+
+def _too_small(table: Table) -> Iterable[str]:
+    for row in table.rows:
+        if row.kind != "delta":
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                if cell.few is not None:
+                    yield f"{column}: {cell.text}; fewer than {SMALLEST_CLASS} scored units in its rarest class."
+
+
+def _edges(evaluations: Sequence[Evaluation]) -> Iterable[str]:
+    for one in evaluations:
+        for fit, probe, setting, columns in at_the_edge(one):
+            what = f"a probe’s {setting} was chosen at the edge of its grid"
+            yield f"{one.name}, {fit.subject}{probe}: {what}, for {listed(columns)}."
+
+
+def _unconverged(evaluations: Sequence[Evaluation]) -> Iterable[str]:
+    for one in evaluations:
+        for fit, probe, columns in unconverged(one):
+            yield f"{one.name}, {fit.subject}{probe}: a probe did not converge, for {listed(columns)}; these scores are marked ‡."
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,125 @@
+"""Classes from frozen features: the scores and predictions of every probe in every fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pathfm.errors import InputError
+from pathfm.probes import driver
+from pathfm.probes.divisions import Division, resampled, with_validation
+from pathfm.probes.driver import Probed
+from pathfm.probes.held_out import held_out_parts, seed_of
+from pathfm.probes.protocol import Probe
+from pathfm.probes.target import Classes
+from pathfm.statistics.scores import auroc, balanced_accuracy, smallest_class, too_small
+from pathfm.tasks.fits import SPLIT
+from pathfm.tasks.task import PREDICTIONS, SCORES, Probing, Result, Rows, Task, score_rows
+
+METRIC = "balanced_accuracy"
+
+
+def score_classes(
+    task: Task,
+    features: np.ndarray,
+    labels: np.ndarray,
+    rows: Rows,
+    probing: Probing,
+    *,
+    fold: int = 0,
+    split_hash: str | None = None,
+    fits: Sequence[str] = (),
+) -> Result:
+    """Scores and predictions of a classification task; features [n, d], labels [n] str, None where missing (left out).
+
+    `fits` are the task's own by default.
+    Further fits on resampled training patients of each class give the score's sd over training sets ("balanced_accuracy_sd").
+    Raises InputError when training has a single class or nothing is left for validation.
+    """
+    there = np.flatnonzero([isinstance(label, str) and label != "" for label in labels])
+    labels = np.asarray(labels, object)[there].astype(str)
+    whole = _Problem(task, np.asarray(features, np.float32)[there], labels, rows.take(there), np.unique(labels), probing)
+    among_test = whole.take(np.flatnonzero(whole.rows.roles == "test"))
+    scores, predictions = [], []
+    for probe in probing.probes:
+        for fit in fits or task.fits:
+            score, prediction = whole.split(probe) if fit == SPLIT.name else among_test.held_out(probe, split_hash)
+            scores.append(score.assign(fit=fit))
+            predictions.append(prediction.assign(fit=fit, probe=probe.name))
+    score, prediction = pd.concat(scores, ignore_index=True), pd.concat(predictions, ignore_index=True)
+    score = score.assign(task=task.name, column=task.column, fold=fold, headline=score["metric"] == METRIC)
+    return Result(score[SCORES], prediction.assign(task=task.name, fold=fold)[PREDICTIONS])
+
+
+@dataclass(frozen=True)
+class _Problem:
+    task: Task
+    features: np.ndarray
+    labels: np.ndarray
+    rows: Rows
+    classes: np.ndarray
+    probing: Probing
+
+    def take(self, rows: np.ndarray) -> "_Problem":
+        return replace(self, features=self.features[rows], labels=self.labels[rows], rows=self.rows.take(rows))
+
+    def split(self, probe: Probe) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The fit on the split's training rows, scored on its test rows."""
+        seed, count = self.probing.seed, self.probing.resamples
+        roles = with_validation(self.rows.roles, self.labels, self.rows.patients, seed_of([self.task.name, seed]))
+        sets = resampled(roles == "train", self.labels, self.rows.patients, count, seed_of([self.task.name, seed, "resample"]))
+        division = Division.by_roles(roles)
+        probed = self.probed(probe, division, sets)
+        scored = self.take(division.scored)
+        scores = scored.scores(probe, probed)
+        if count and not scored.too_small:
+            values = [balanced_accuracy(scored.labels, self.classes[one.argmax(axis=1)]) for one in probed.resampled]
+            spread = scores[:1].assign(metric=f"{METRIC}_sd", value=float(np.std(values)), resamples=count)
+            scores = pd.concat([scores, spread])
+        return scores, scored.predictions(probed.prediction)
+
+    def held_out(self, probe: Probe, split_hash: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Cross-validation among these (test) rows alone; nothing is fitted when a class is too small to be scored."""
+        if self.too_small or len(self.classes) < 2:
+            return self.scores(probe, None), self.take(np.arange(0)).predictions(np.zeros((0, len(self.classes))))
+        parts = held_out_parts(self.rows.patients, self.labels, split_hash)
+        probed = self.probed(probe, Division.by_parts(parts))
+        return self.scores(probe, probed), self.predictions(probed.prediction)
+
+    def probed(self, probe: Probe, division: Division, sets: np.ndarray | None = None) -> Probed:
+        numbers = np.searchsorted(self.classes, self.labels)
+        few = len(np.unique(numbers[(division.roles == "train").any(axis=0)])) < 2
+        if few or not (division.roles == "val").any():
+            what = "fewer than two classes among its training rows" if few else "no validation rows"
+            raise InputError(f"the task {self.task.name} has {what}; leave it out with --config.tasks")
+        target = Classes(numbers, len(self.classes), self.probing.balanced)
+        return driver.run(probe, self.features, target, division, sets)
+
+    @property
+    def smallest(self) -> int:
+        return smallest_class(self.labels, self.rows.patients.astype(str), self.classes)
+
+    @property
+    def too_small(self) -> bool:
+        return too_small(self.smallest)
+
+    def scores(self, probe: Probe, probed: Probed | None) -> pd.DataFrame:
+        """Balanced accuracy and AUROC of these rows; NaN when a class is too small."""
+        values = {METRIC: np.nan, "auroc": np.nan}
+        if probed is not None and not self.too_small:
+            probabilities = probed.prediction
+            values[METRIC] = balanced_accuracy(self.labels, self.classes[probabilities.argmax(axis=1)])
+            values["auroc"] = auroc(self.labels, probabilities, self.classes)
+        return score_rows(values, probe, probed, n=len(self.labels), smallest_class=self.smallest, too_small=self.too_small)
+
+    def predictions(self, probabilities: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "unit": self.rows.units.astype(str),
+                "patient": self.rows.patients.astype(str),
+                "truth": self.labels,
+                "prediction": self.classes[probabilities.argmax(axis=1)],
+                "probability": list(probabilities),
+            }
+        )

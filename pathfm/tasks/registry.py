@@ -1,0 +1,21 @@
+"""The ten tasks on which a base and a tuned encoder are compared, in the order of the table's columns."""
+
+from pathfm.tasks.benchmark import BenchmarkTask
+from pathfm.tasks.expression import ExpressionTask
+from pathfm.tasks.labels import LabelTask
+from pathfm.tasks.task import Task
+
+TASKS: tuple[Task, ...] = (
+    BenchmarkTask("bach", "BACH"),
+    BenchmarkTask("pcam", "PCam"),
+    BenchmarkTask("mhist", "MHIST"),
+    BenchmarkTask("crc_msi", "CRC MSI"),
+    LabelTask("cancer", "cancer"),
+    LabelTask("tp53", "TP53"),
+    LabelTask("breast", "breast"),
+    LabelTask("kidney", "kidney"),
+    LabelTask("lung", "lung"),
+    ExpressionTask("expression", "expression"),
+)
+
+BY_NAME = {task.name: task for task in TASKS}

@@ -1,0 +1,318 @@
+"""The table of base against tuned, from evaluation folders alone."""
+
+import csv
+import io
+import json
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from pathfm.errors import InputError
+from pathfm.files import read_parquet, write_parquet
+from pathfm.report.table import make_table
+from pathfm.statistics.bootstrap import Draws
+from pathfm.statistics.correlation import pearson
+from tests.evaluation_folders import write_evaluation, write_runs
+
+FEW = Draws(300)
+BASE = {"name": "base", "weight_hash": "a" * 64}
+
+
+def rows_of(table, fit="split"):
+    return {row.label: dict(zip(table.columns, row.cells, strict=True)) for row in table.block(fit)}
+
+
+def change(folder, **values):
+    path = folder / "evaluation.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return write_runs(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def table(runs):
+    return make_table(runs, FEW)
+
+
+def test_a_shared_base_is_printed_once_and_each_approach_has_its_difference(table):
+    for fit in ("split", "held_out"):
+        assert [row.label for row in table.block(fit)] == ["base", "direct", "direct, Δ", "contrastive", "contrastive, Δ"]
+
+
+def test_the_columns_are_the_posters_and_missing_ones_a_dash(table):
+    assert table.columns == ("BACH", "PCam", "MHIST", "CRC MSI", "cancer", "TP53", "breast", "kidney", "lung", "expression", "mean Δ")
+    rows = rows_of(table)
+    assert rows["direct"]["BACH"].text == rows["direct, Δ"]["kidney"].text == rows["direct"]["mean Δ"].text == "–"
+    assert rows["base"]["lung"].text == rows["direct, Δ"]["lung"].text == "n too small (8)"
+
+
+def test_values_are_those_of_the_scores_and_differences_their_difference(runs, table):
+    rows = rows_of(table)
+    for label, folder in zip(("base", "direct"), runs, strict=False):
+        scores = read_parquet(folder / "scores.parquet")
+        scores = scores[(scores["fit"] == "split") & scores["metric"].isin(["balanced_accuracy", "mean_pearson"])].set_index("task")[
+            "value"
+        ]
+        for task, column in (("cancer", "cancer"), ("mhist", "MHIST"), ("expression", "expression")):
+            assert rows[label][column].value == pytest.approx(100 * scores[task], abs=1e-4)
+    delta = rows["direct, Δ"]
+    there = [column for column in table.columns[:-1] if delta[column].value is not None]
+    for column in there:
+        assert delta[column].value == pytest.approx(rows["direct"][column].value - rows["base"][column].value)
+        assert delta[column].low <= delta[column].value <= delta[column].high
+    assert delta["mean Δ"].value == pytest.approx(np.mean([delta[column].value for column in there]))
+    assert len(there) == 5
+
+
+def test_the_same_predictions_differ_by_nothing_in_every_draw(runs, tmp_path):
+    same = write_evaluation(tmp_path / "same", "direct", weight_hash="3" * 64, base=BASE)
+    delta = rows_of(make_table([runs[0], same], FEW))["direct, Δ"]["mean Δ"]
+    assert (delta.value, delta.low, delta.high) == (0, 0, 0)
+
+
+def test_changes_that_do_not_help_have_an_interval_around_zero(table):
+    delta = rows_of(table)["contrastive, Δ"]
+    assert delta["cancer"].low < 0 < delta["cancer"].high
+
+
+def test_a_paired_interval_is_narrower_than_that_of_either_score(table):
+    rows = rows_of(table)
+    width = {label: rows[label]["expression"].high - rows[label]["expression"].low for label in ("base", "direct, Δ")}
+    assert width["direct, Δ"] < width["base"]
+
+
+def test_folds_are_averaged_over(runs, tmp_path):
+    folder = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    for name in ("scores", "predictions"):
+        rows = read_parquet(folder / f"{name}.parquet")
+        write_parquet(pd.concat([rows, rows.assign(fold=1)]), folder / f"{name}.parquet")
+    cells = rows_of(make_table([folder], FEW))["base"]
+    assert cells["cancer"] == rows_of(make_table([runs[0]], FEW))["base"]["cancer"]
+
+
+def write_fold(root, fold, tuned="direct", first_gene=0, **options):
+    """A base and a tuned run of one recipe, trained and scored on a fold."""
+    base = {"name": f"base{fold}", "weight_hash": f"{fold}a" * 32}
+    return [
+        write_evaluation(root / f"base{fold}", "base", weight_hash=base["weight_hash"], recipe="views", fold=fold, first_gene=first_gene),
+        write_evaluation(
+            root / f"{tuned}{fold}",
+            tuned,
+            weight_hash=f"{fold}b" * 32,
+            base=base,
+            recipe=tuned,
+            fold=fold,
+            first_gene=first_gene,
+            **options,
+        ),
+    ]
+
+
+def test_trainings_that_differ_in_their_fold_alone_share_a_row(tmp_path):
+    folds = [write_fold(tmp_path, fold, right=right, noise=1.0) for fold, right in ((0, 0.9), (1, 0.8), (2, 0.7))]
+    table = make_table([run for pair in folds for run in reversed(pair)], FEW)
+    assert [row.label for row in table.block("split")] == ["base", "direct", "direct, Δ"]
+    alone = [rows_of(make_table(pair, FEW)) for pair in folds]
+    joined = rows_of(table)
+    for row in ("base", "direct", "direct, Δ"):
+        for column in ("cancer", "TP53", "MHIST"):
+            assert joined[row][column].value == pytest.approx(np.mean([one[row][column].value for one in alone]))
+    r = np.stack([gene_scores(pair[1]) for pair in folds])
+    assert joined["direct"]["expression"].value == pytest.approx(100 * np.tanh(np.arctanh(r).mean(axis=0)).mean(), abs=1e-3)
+    width = [one["direct, Δ"]["TP53"].high - one["direct, Δ"]["TP53"].low for one in (joined, alone[0])]
+    assert width[0] < 0.8 * width[1]  # three times the patients
+    assert any("direct0 stands for the folds 0, 1, 2" in note.text for note in table.notes)
+
+
+def gene_scores(folder):
+    """Pearson per gene of the split fit."""
+    table = anndata.read_h5ad(folder / "expression_predictions.h5ad")
+    rows = (table.obs["fit"] == "split").to_numpy()
+    return pearson(np.asarray(table.X)[rows], np.asarray(table.layers["truth"])[rows])
+
+
+def test_a_gene_counts_in_the_folds_whose_panel_has_it(tmp_path):
+    folds = [write_fold(tmp_path, fold, first_gene=10 * fold, noise=1.0 + fold) for fold in range(2)]
+    first, second = (gene_scores(pair[1]) for pair in folds)
+    both = np.tanh((np.arctanh(first[10:]) + np.arctanh(second[:20])) / 2)
+    cell = rows_of(make_table([run for pair in folds for run in pair], FEW))["direct"]["expression"]
+    assert cell.value == pytest.approx(100 * np.concatenate([first[:10], both, second[20:]]).mean(), abs=1e-3)
+    assert cell.low < cell.value < cell.high
+
+
+def test_a_fold_that_only_the_base_has_takes_no_part_in_the_difference(tmp_path):
+    folds = [write_fold(tmp_path, fold, right=0.9) for fold in range(3)]
+    whole = make_table([run for pair in folds for run in pair], FEW)
+    less = make_table([folds[0][0], folds[1][0], folds[2][0], folds[0][1], folds[1][1]], FEW)
+    two = make_table([run for pair in folds[:2] for run in pair], FEW)
+    assert rows_of(less)["base"] == rows_of(whole)["base"]
+    assert rows_of(less)["direct, Δ"] == rows_of(two)["direct, Δ"]
+    assert any(str(note).startswith("warning, direct0: its difference is to the base on the same folds") for note in less.notes)
+
+
+def test_two_seeds_on_one_fold_stay_two_rows(tmp_path):
+    first = write_fold(tmp_path / "a", 0)
+    again = write_evaluation(
+        tmp_path / "again", "direct", weight_hash="e" * 64, base={"name": "base0", "weight_hash": "0a" * 32}, recipe="direct"
+    )
+    labels = [row.label for row in make_table([*first, again], FEW).block("split")]
+    assert labels == ["base", "direct: direct0", "direct: direct0, Δ", "direct: again", "direct: again, Δ"]
+
+
+def test_a_gain_in_one_fit_only_is_flagged(tmp_path):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE, right=0.95, held_out_right=0.65)
+    table = make_table([base, tuned], FEW)
+    for fit in ("split", "held_out"):
+        cells = rows_of(table, fit)["direct, Δ"]
+        assert cells["TP53"].one_sided and not cells["MHIST"].one_sided and not cells["expression"].one_sided
+    assert "†" in table.to_markdown()
+    assert any("in one of the two fits only" in note.text for note in table.notes)
+
+
+def test_notes_tell_the_unit_the_smoke_and_the_edges(tmp_path):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"], smoke=True)
+    scores = read_parquet(base / "scores.parquet")
+    scores.loc[scores["task"] == "tp53", "edge"] = 1
+    write_parquet(scores, base / "scores.parquet")
+    table = make_table([base], FEW)
+    notes = list(map(str, table.notes))
+    assert table.smoke and notes[0].startswith("SMOKE")
+    assert any(note.endswith("patients are not known: MHIST") for note in notes)
+    assert any("edge of the grid: TP53" in note and note.startswith("warning, base, split fit") for note in notes)
+
+
+def test_each_approach_stands_below_its_own_base(tmp_path):
+    other = {"name": "another base", "weight_hash": "c" * 64}
+    folders = [
+        write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE),
+        write_evaluation(tmp_path / "contrastive", "contrastive", weight_hash="2" * 64, base=other),
+        write_evaluation(tmp_path / "b2", "base", weight_hash=other["weight_hash"], name=other["name"]),
+        write_evaluation(tmp_path / "b1", "base", weight_hash=BASE["weight_hash"], name=BASE["name"]),
+    ]
+    labels = [row.label for row in make_table(folders, FEW).block("split")]
+    assert labels == ["base: base", "direct", "direct, Δ", "base: another base", "contrastive", "contrastive, Δ"]
+
+
+def test_other_patients_expression_is_named_as_such(tmp_path):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    tuned = write_evaluation(tmp_path / "null", "direct", weight_hash="1" * 64, base=BASE)
+    about = json.loads((tuned / "evaluation.json").read_text())
+    change(tuned, card=about["card"] | {"pairing": "permuted_in_site"})
+    assert "direct (permuted in site), Δ" in rows_of(make_table([base, tuned], FEW))
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [({"split_hash": "6" * 64}, "splits differ"), ({"panel_hash": "e" * 64}, "gene panels differ"), ({"folds": [1]}, "folds differ")],
+)
+def test_runs_of_different_splits_panels_or_folds_are_not_compared(tmp_path, values, reason):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE)
+    change(base, **values)
+    with pytest.raises(InputError, match=f"cannot be compared: their {reason}"):
+        make_table([base, tuned], FEW)
+
+
+def test_runs_on_different_units_are_not_compared(tmp_path):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"], test=84)
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE, test=90)
+    with pytest.raises(InputError, match=r"units or labels differ in the task breast \(held-out fit, fold 0\)"):
+        make_table([base, tuned], FEW)
+
+
+def test_the_base_evaluation_with_the_same_panel_is_chosen(tmp_path):
+    bases = [
+        write_evaluation(tmp_path / name, "base", weight_hash=BASE["weight_hash"], right=right) for name, right in (("x", 0.5), ("y", 0.7))
+    ]
+    change(bases[0], panel_hash="e" * 64)
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE, right=0.7)
+    table = make_table([*bases, tuned], FEW)
+    assert rows_of(table)["direct, Δ"]["cancer"].value == 0
+    assert "base: x" in rows_of(table)
+
+
+def test_a_missing_base_or_folder_is_named(tmp_path):
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE)
+    with pytest.raises(InputError, match="was tuned from 'base', whose evaluation is not given"):
+        make_table([tuned], FEW)
+    with pytest.raises(InputError, match="is not a finished evaluation"):
+        make_table([tmp_path], FEW)
+    with pytest.raises(InputError, match="no evaluation is given"):
+        make_table([], FEW)
+    (tuned / "expression_predictions.h5ad").write_bytes(b"broken")
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    with pytest.raises(InputError, match="cannot be read as AnnData"):
+        make_table([base, tuned], FEW)
+
+
+def test_texts_show_value_interval_and_sign(table):
+    line = next(line for line in table.to_markdown().splitlines() if line.startswith("| direct, Δ"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert len(cells) == 12 and cells[1] == "–" and cells[9] == "n too small (8)"
+    assert cells[6].startswith("+31.") and "[+" in cells[6]
+    latex = table.to_latex()
+    assert r"\begin{tabular}{lrrrrrrrrrrr}" in latex and r"direct, $\Delta$" in latex and "–" not in latex.split(r"\par")[0]
+
+
+def test_csv_holds_plain_numbers(table):
+    rows = list(csv.DictReader(io.StringIO(table.to_csv())))
+    assert len(rows) == 10
+    assert float(rows[2]["TP53"]) == pytest.approx(rows_of(table)["direct, Δ"]["TP53"].value, abs=1e-4)
+    assert rows[0]["BACH"] == "–" and rows[0]["lung"] == "n too small (8)"
+
+
+def test_names_cannot_break_out_of_a_table(tmp_path):
+    name = '=cmd|"x" <script> & 50%_$ ]\\'
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"], name=name)
+    other = write_evaluation(tmp_path / "other", "base", weight_hash="b" * 64, name="@other")
+    table = make_table([base, other], FEW)
+    markdown = table.to_markdown()
+    assert "<script>" not in markdown and r"\|" in markdown
+    heads = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len({len(line.replace(r"\|", "").split("|")) for line in heads}) == 1
+    assert r"50\%\_\$ {]}\textbackslash{}" in table.to_latex()
+    runs = [row["run"] for row in csv.DictReader(io.StringIO(table.to_csv()))]
+    assert runs[:2] == ["'" + name, "'@other"]
+
+
+def test_a_score_whose_probe_did_not_converge_is_marked_wherever_it_enters(tmp_path):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE)
+    scores = read_parquet(base / "scores.parquet")
+    scores.loc[(scores["task"] == "tp53") & (scores["fit"] == "held_out"), "unconverged"] = 2
+    write_parquet(scores, base / "scores.parquet")
+    table = make_table([base, tuned], FEW)
+    held_out, split = rows_of(table, "held_out"), rows_of(table, "split")
+    marked = {(label, column) for label, cells in held_out.items() for column, cell in cells.items() if cell.unconverged}
+    assert marked == {("base", "TP53"), ("direct, Δ", "TP53"), ("direct, Δ", "mean Δ")}
+    assert not any(cell.unconverged for cells in split.values() for cell in cells.values())
+    notes = list(map(str, table.notes))
+    assert "warning, base, held-out fit: a probe did not converge: TP53" in notes
+    assert any(note.startswith("‡: a probe of that score did not converge") for note in notes)
+    assert table.to_markdown().count("] ‡ |") == 3 and table.to_latex().count(r"{]} $^\ddagger$") == 3
+    marks = {(row["fit"], row["kind"]): row["not converged"] for row in csv.DictReader(io.StringIO(table.to_csv()))}
+    assert marks["held_out", "base"] == "TP53" and marks["held_out", "delta"] == "TP53; mean Δ" and not marks["split", "base"]
+
+
+def test_features_that_were_pooled_in_two_ways_are_compared_and_said(tmp_path):
+    base = write_evaluation(tmp_path / "base", "base", weight_hash=BASE["weight_hash"])
+    tuned = write_evaluation(tmp_path / "direct", "direct", weight_hash="1" * 64, base=BASE)
+    assert not any("tiles" in note.text for note in make_table([base, tuned], FEW).notes)
+    change(tuned, pooling="attention")
+    notes = [note.text for note in make_table([base, tuned], FEW).notes]
+    ours, bases = "what the run's own trained attention makes of all the tiles", "the mean over the tiles"
+    assert f"direct: a patient's feature is {ours}, that of its base {bases}" in notes
+
+
+def test_trainings_scored_in_two_ways_are_not_joined_over_folds(tmp_path):
+    folds = [write_fold(tmp_path, fold) for fold in (0, 1)]
+    for folder in folds[1]:
+        change(folder, options={"class_weight": "none"})
+    labels = [row.label for row in make_table([run for pair in folds for run in pair], FEW).block("split")]
+    assert len(labels) == 6
