@@ -66,7 +66,7 @@ def cells_of(lines: Sequence[str], at: int, delimiter: str, width: int | None = 
     if delimiter == "\t":
         cells = line.split("\t")
         if width is None or len(cells) == width:
-            return list(map(_unquoted, cells)), 1
+            return [unquoted(cell) if '"' in cell else cell for cell in cells], 1
     reader = csv.reader((f"{line}\n" for line in lines[at:]), delimiter=delimiter, skipinitialspace=delimiter in ",;|", strict=True)
     try:
         return next(reader), reader.line_num
@@ -76,7 +76,8 @@ def cells_of(lines: Sequence[str], at: int, delimiter: str, width: int | None = 
         raise
 
 
-def _unquoted(cell: str) -> str:
+def unquoted(cell: str) -> str:
+    """A cell between tabs without the quotation marks around it, where there are any."""
     cell = cell.strip()
     if len(cell) > 1 and cell[0] == cell[-1] == '"':
         return cell[1:-1].replace('""', '"').replace('\\"', '"')

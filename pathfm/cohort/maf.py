@@ -4,8 +4,8 @@ https://docs.gdc.cancer.gov/Data/File_Formats/MAF_Format/
 A patient is a mutant with one protein-changing somatic call in any tumour sample, and wild type when sequenced without one; absence from a
 MAF says nothing. A call counts when FILTER is PASS, absent or only says how the library was made (whole-genome amplification, as for LAML
 and OV in MC3, Ellrott et al. 2018). A patient is neither, and counted, when all of their TP53 calls were filtered for another reason, or
-when one is of a class or a mutation status that is not known. Germline calls and the like make nobody a mutant, and nobody sequenced: that a
-patient's germline was read says nothing of the tumour.
+when one is of a class or a mutation status that is not known. Germline calls and the like make nobody a mutant, and nobody sequenced: that
+the germline was read says nothing of the tumour.
 """
 
 import re

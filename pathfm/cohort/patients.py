@@ -70,9 +70,7 @@ def find_patients(table: pd.DataFrame, name: str) -> list[str | None]:
     for line, patient in chosen.dropna().drop_duplicates().items():
         refuse_shortened(patient, f"{name}, line {line}")
         if squash(patient) in PATIENT_COLUMNS:
-            raise InputError(
-                f"{name}, line {line}: column names stand among the rows in a way that is not understood; part the joined tables"
-            )
+            raise InputError(f"{name}, line {line}: column names stand among the rows in a way that is not understood; part the tables")
     return [None if pd.isna(patient) else patient for patient in chosen]
 
 

@@ -20,7 +20,7 @@ import pyarrow.csv as pacsv
 from pathfm.cohort import text
 from pathfm.cohort.columns import respell, unique
 from pathfm.cohort.containers import open_bytes, open_tables
-from pathfm.cohort.layout import Layout, find_layout
+from pathfm.cohort.layout import Layout, find_layout, unquoted
 from pathfm.cohort.records import BCR_CODES, GoesOn, Lines, records
 from pathfm.errors import InputError
 
@@ -183,8 +183,8 @@ class View:
         return self._frame([(codes, list(words)) for codes, words in factors], np.array(lines, dtype=np.int64))
 
     def fast(self, block: bytes, first: int) -> pd.DataFrame | None:
-        """The same as `records` and `frame` for a block of rows and nothing else, without quotation marks; None for any other."""
-        if self.layout.delimiter == " " or any(mark in block for mark in self.marks) or block.startswith((b"#", b"\n")):
+        """The same as `records` and `frame` for a block of nothing but whole rows in single lines; None for any other."""
+        if self.layout.delimiter == " " or any(mark in block for mark in self.marks) or block.startswith((b"#", b'"#', b"\n")):
             return None
         try:
             table = pacsv.read_csv(
@@ -201,13 +201,14 @@ class View:
             return None
         columns = [column.combine_chunks() for column in table.columns]
         columns = [column.chunk(0) if isinstance(column, pa.ChunkedArray) else column for column in columns]
-        factors = [(column.indices.to_numpy(), column.dictionary.to_pylist()) for column in columns]
+        factors = [(column.indices.to_numpy(), list(map(unquoted, column.dictionary.to_pylist()))) for column in columns]
         return self._frame(factors, np.arange(first, first + table.num_rows))
 
     @property
     def marks(self) -> tuple[bytes, ...]:
         """What a block of nothing but plain rows does not hold."""
-        return (b'"', b"\n#", b"\n\n", BCR_CODES.encode(), *(probe.encode() for probe in self.layout.probes))
+        quotes = b'\n"#' if self.layout.delimiter == "\t" else b'"'
+        return (quotes, b"\n#", b"\n\n", BCR_CODES.encode(), *(probe.encode() for probe in self.layout.probes))
 
     def _frame(self, factors: list[tuple[np.ndarray, list[str]]], lines: np.ndarray) -> pd.DataFrame:
         columns = {}
