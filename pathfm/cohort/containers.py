@@ -169,7 +169,7 @@ def _of_tar(stream: io.BufferedReader, path: str, budget: Budget) -> Iterator[tu
 
 def _is_table(name: str) -> bool:
     member = PurePosixPath(name.lower().removesuffix(".gz"))
-    hidden = any(part.startswith((".", "__macosx")) for part in member.parts if part != ".")
+    hidden = any(part.startswith((".", "__macosx")) for part in member.parts if part not in (".", ".."))
     return member.suffix in TABLES and not hidden
 
 

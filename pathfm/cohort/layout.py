@@ -57,16 +57,14 @@ def is_blank(line: str) -> bool:
 def cells_of(lines: Sequence[str], at: int, delimiter: str, width: int | None = None) -> tuple[list[str], int]:
     """The cells of the record that begins in line `at`, and how many lines it takes.
 
-    Between tabs a cell has quotation marks around it or is taken as it stands, unless only a cell that holds tabs or line breaks makes
-    `width` cells of the line. Raises OpenQuote when the lines end inside quotation marks, csv.Error for quotation marks that cannot be.
+    Between tabs a cell has quotation marks around it or is taken as it stands, unless only a cell that holds tabs or line breaks makes rows
+    of `width` cells. Raises OpenQuote when the lines end inside quotation marks, csv.Error for quotation marks that cannot be.
     """
     line = lines[at]
     if '"' not in line:
         return line.split(delimiter), 1
-    if delimiter == "\t":
-        cells = line.split("\t")
-        if width is None or len(cells) == width:
-            return [unquoted(cell) if '"' in cell else cell for cell in cells], 1
+    if delimiter == "\t" and (width is None or line.count("\t") + 1 == width) and not (width and _may_go_on(lines, at, width)):
+        return plain_cells(line), 1
     reader = csv.reader((f"{line}\n" for line in lines[at:]), delimiter=delimiter, skipinitialspace=delimiter in ",;|", strict=True)
     try:
         return next(reader), reader.line_num
@@ -74,6 +72,22 @@ def cells_of(lines: Sequence[str], at: int, delimiter: str, width: int | None = 
         if str(error) == "unexpected end of data":
             raise OpenQuote from None
         raise
+
+
+def opens(line: str) -> bool:
+    """Whether the last of the cells between tabs opens with a quotation mark and does not close."""
+    last = line.rpartition("\t")[2].strip()
+    return last.startswith('"') and (last == '"' or not last.endswith('"'))
+
+
+def _may_go_on(lines: Sequence[str], at: int, width: int) -> bool:
+    """Whether the last cell of a line that has all its cells may go on below: the next line is no row by itself."""
+    return opens(lines[at]) and (at + 1 == len(lines) or lines[at + 1].count("\t") + 1 != width)
+
+
+def plain_cells(line: str) -> list[str]:
+    """The cells between the tabs of a line, none of which holds a tab."""
+    return [unquoted(cell) if '"' in cell else cell for cell in line.split("\t")]
 
 
 def unquoted(cell: str) -> str:
@@ -184,10 +198,17 @@ def _are_row_names(first: list[str], header: str, below: Sequence[str]) -> bool:
 
 
 def is_header_again(cells: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether a row is a header like the one above it, in whatever order: no row of data holds the names of several columns."""
+    """Whether a row is a header like the one above it, in whatever order: no row of data holds the names of several columns.
+
+    A header that stands behind the end of a row without a line feed between them is none.
+    """
     if len(names) == 1:
         return [squash(cell) for cell in cells] == [squash(names[0])]
     known = {squash(name) for name in names} - {""}
-    shared = len(known & {squash(cell) for cell in cells})
-    in_place = sum(squash(cell) == squash(name) != "" for cell, name in zip(cells, names, strict=False))
-    return shared > 1 and (2 * shared >= min(len(cells), len(known)) or (in_place > 1 and squash(cells[0]) == squash(names[0]) != ""))
+    found = [squash(cell) for cell in cells]
+    shared = len(known.intersection(found))
+    in_place = sum(cell == squash(name) != "" for cell, name in zip(found, names, strict=False))
+    alike = 2 * shared >= min(len(cells), len(known)) or (in_place > 1 and found[0] == squash(names[0]) != "")
+    long = tuple(name for name in known if len(name) > 3)
+    glued = len(cells) != len(names) and any(cell.endswith(long) for cell in found if cell not in known)
+    return shared > 1 and alike and not glued

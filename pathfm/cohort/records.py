@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pathfm.cohort.layout import NAMED, Layout, OpenQuote, cells_of, is_blank, is_comment, is_header_again, make_layout
+from pathfm.cohort.layout import NAMED, Layout, OpenQuote, cells_of, is_blank, is_comment, is_header_again, make_layout, plain_cells
 from pathfm.errors import InputError
 
 HEADER_SAMPLE = 50
@@ -85,7 +85,7 @@ def _behind_comments(text: Lines, at: int, layout: Layout) -> int:
 
 
 def _cells(text: Lines, at: int, layout: Layout, name: str) -> tuple[list[str], int]:
-    plain = text.lines[at].split("\t"), 1
+    plain = plain_cells(text.lines[at]), 1
     try:
         cells, taken = cells_of(text.lines, at, layout.delimiter, layout.width)
     except OpenQuote:

@@ -62,8 +62,10 @@ def _column(rows: list[list[str]], path: str | Path) -> int:
     if headed:
         unnamed = all(len(row) == len(rows[0]) + 1 for row in below) if len(rows) > 1 else 0  # R's row names
         return headed[0] + unnamed
-    numbers = [row[0] for row in below]
-    if width > 1 and len(below) > 1 and numbers in ([str(number + start) for number in range(len(below))] for start in (0, 1)):
+    numbered = any(
+        [row[0] for row in some] == list(map(str, range(start, len(some) + start))) for some in (rows, below) for start in (0, 1)
+    )
+    if width > 1 and len(below) > 1 and numbered:
         raise InputError(
             f"{path} begins with a column of row numbers, and nothing tells which column names samples; give one barcode a line"
         )

@@ -20,7 +20,7 @@ import pyarrow.csv as pacsv
 from pathfm.cohort import text
 from pathfm.cohort.columns import respell, unique
 from pathfm.cohort.containers import open_bytes, open_tables
-from pathfm.cohort.layout import Layout, find_layout, unquoted
+from pathfm.cohort.layout import Layout, find_layout, opens, unquoted
 from pathfm.cohort.records import BCR_CODES, GoesOn, Lines, records
 from pathfm.errors import InputError
 
@@ -185,6 +185,8 @@ class View:
     def fast(self, block: bytes, first: int) -> pd.DataFrame | None:
         """The same as `records` and `frame` for a block of nothing but whole rows in single lines; None for any other."""
         if self.layout.delimiter == " " or any(mark in block for mark in self.marks) or block.startswith((b"#", b'"#', b"\n")):
+            return None
+        if opens(block[block.rfind(b"\n", 0, -1) + 1 :].decode()):  # and may close in the next block
             return None
         try:
             table = pacsv.read_csv(

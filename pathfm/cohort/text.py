@@ -24,8 +24,8 @@ def blocks(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, bytes, b
     are left out. Raises InputError, with the line, for anything that is no text.
     """
     line, rest = 1, b""
+    decoder = _wide(stream.peek(4096)[:4096])
     chunk = stream.read(BLOCK)
-    decoder = _wide(chunk)
     while chunk or rest:
         following = stream.read(BLOCK)
         last = not following
@@ -48,8 +48,7 @@ def _wide(start: bytes):
     for mark, encoding in WIDE:
         if start.startswith(mark) and len(start) > len(mark):
             return codecs.getincrementaldecoder(encoding)()
-    sample = start[:4096]
-    even, odd, half = sample[0::2].count(0), sample[1::2].count(0), len(sample) // 2
+    even, odd, half = start[0::2].count(0), start[1::2].count(0), len(start) // 2
     if half and max(even, odd) > 0.8 * half and min(even, odd) == 0:
         return codecs.getincrementaldecoder("utf-16-le" if odd else "utf-16-be")()
     return None

@@ -14,7 +14,7 @@ MAX_CHARACTERS = 512 << 20
 DAMAGES = (KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError)  # what openpyxl raises for XML that it does not expect
 
 
-def read_sheets(path: Path) -> list[tuple[str, io.BytesIO]]:
+def read_sheets(path: Path) -> list[tuple[str, io.BufferedReader]]:
     """Each visible sheet that is not empty, by a name for sentences, as tab-delimited UTF-8 with quotation marks where needed.
 
     Numbers without a fraction are written as whole numbers, dates as ISO 8601; of a formula the value that Excel kept is read.
@@ -39,7 +39,7 @@ def read_sheets(path: Path) -> list[tuple[str, io.BytesIO]]:
                     sheets.append((f"{path}, sheet {sheet.title!r}", io.BytesIO(text.encode())))
     except damages as error:
         raise InputError(f"{path} cannot be read as an Excel workbook ({error}); save the sheet as CSV") from error
-    return [(name, stream) for name, stream in sheets if stream.getbuffer().nbytes]
+    return [(name, io.BufferedReader(stream)) for name, stream in sheets if stream.getbuffer().nbytes]
 
 
 def _text(sheet, limit: int, path: Path) -> str:
