@@ -1,36 +1,52 @@
 """Clinical tables → a project and diagnoses for each patient.
 
-Read are the GDC's `clinical.tsv` (plain or prefixed columns, several rows a case), cBioPortal's patient and sample tables, and any table
-of patient and cancer type. GDC's terms are those of ICD-O-3; cBioPortal's codes are OncoTree's (http://oncotree.mskcc.org).
+Read are the GDC's `clinical.tsv` (plain or prefixed columns, several rows a case), the `nationwidechildrens.org_clinical_patient_*.txt`
+of its archive (three header lines), cBioPortal's patient and sample tables, those of Xena, TCGAbiolinks and the PanCan Atlas, and any table
+of patient and cancer type. GDC's terms are those of ICD-O-3, the archive's those of TCGA's biospecimen core resource; cBioPortal's codes
+are OncoTree's (http://oncotree.mskcc.org).
 """
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from pathfm.cohort import barcodes
-from pathfm.cohort.tables import read_table
+from pathfm.cohort.columns import squash
+from pathfm.cohort.patients import BARCODE_COLUMNS, PATIENT_COLUMNS, find_patients
+from pathfm.cohort.tables import read_tables
 from pathfm.errors import InputError
 
 CANCERS = frozenset(
     "ACC BLCA BRCA CESC CHOL COAD DLBC ESCA GBM HNSC KICH KIRC KIRP LAML LGG LIHC LUAD LUSC MESO OV PAAD PCPG PRAD READ SARC SKCM STAD "
     "TGCT THCA THYM UCEC UCS UVM".split()
 )
-PATIENT_COLUMNS = ("cases.submitter_id", "submitter_id", "case_submitter_id", "patient_id", "bcr_patient_barcode", "patient", "case_id")
-PROJECT_COLUMNS = ("project_id", "project", "cancer_type_acronym", "cancer_type")
-DIAGNOSIS_COLUMNS = ("primary_diagnosis", "oncotree_code", "site", "diagnosis_is_primary_disease")
+PROJECT_COLUMNS = tuple(
+    map(
+        squash,
+        "project_id project cancer_type_acronym cancer_type project_short_name cancer_type_abbreviation acronym disease_code "
+        "admin.disease_code type".split(),
+    )
+)
+DIAGNOSES = tuple(map(squash, "primary_diagnosis oncotree_code histological_type histologic_diagnosis".split()))
+PRIMARY_DISEASE = squash("diagnosis_is_primary_disease")
+FACTS = frozenset((*PROJECT_COLUMNS, *DIAGNOSES, "site", PRIMARY_DISEASE))
+ENTITIES = re.compile(r"^((cases?|project|diagnoses|demographic)(\.\d+)?\.)+|\.(project|diagnoses|demographic)$", re.IGNORECASE)
+BCR_FILE = re.compile(r"nationwidechildrens\.org_clinical_patient_([a-z]+)\.txt(\.gz)?['\"]?$", re.IGNORECASE)
 
 BREAST = {
     "infiltrating duct carcinoma, nos": "IDC",
     "lobular carcinoma, nos": "ILC",
     "breast invasive ductal carcinoma": "IDC",
     "breast invasive lobular carcinoma": "ILC",
+    "infiltrating ductal carcinoma": "IDC",
+    "infiltrating lobular carcinoma": "ILC",
     "idc": "IDC",
     "ilc": "ILC",
 }
-UNSTATED = ("not reported", "unknown", "brca", "breast")
+UNSTATED = ("brca", "breast")
 ONCOTREE_CANCER = {"CCRCC": "KIRC", "PRCC": "KIRP", "CHRCC": "KICH", "LUAD": "LUAD", "LUSC": "LUSC"}
 OTHER = "other"
 
@@ -49,71 +65,79 @@ class Facts:
     site: set[str] = field(default_factory=set)
 
 
-def read_clinical(paths: list[str | Path]) -> tuple[dict[str, Facts], Counter]:
-    """Patient → facts, and counts of rows that were not used; raises InputError for a table without patients or without any fact."""
+def read_clinical(paths: Sequence[str | Path]) -> tuple[dict[str, Facts], Counter]:
+    """Patient → facts, and counts of rows that were not used.
+
+    Raises InputError for a table without patients or without any fact, and for one in which two columns name different patients.
+    """
     facts: dict[str, Facts] = {}
     unused: Counter = Counter()
     for path in paths:
-        table = _known_columns(path)
-        for row in table.to_dict("records"):
-            if row["patient"] is None:
-                unused["row without a patient"] += 1
-            elif (row.get("diagnosis_is_primary_disease") or "").lower() == "false":
-                unused["row of another disease of the patient"] += 1
-            else:
-                _add(facts.setdefault(_patient(row["patient"]), Facts()), row)
+        tables = list(read_tables(path, _is_of_use, short_rows=True, suits=_suits))
+        filled = [(name, table) for name, table in tables if len(table)]
+        for name, table in filled or tables[:1]:
+            _add_table(facts, unused, table, name)
     return facts, unused
 
 
-def _known_columns(path: str | Path) -> pd.DataFrame:
-    """The table's columns under plain names; of repeated columns the first that is filled counts."""
-    wanted = {*PROJECT_COLUMNS, *DIAGNOSIS_COLUMNS, *PATIENT_COLUMNS}
-    table = read_table(path, lambda name: _plain(name) in wanted)
-    patient = _patient_column(table, path)
-    columns: dict[str, pd.Series] = {}
-    for name in sorted(table, key=lambda name: table[name].isna().all()):
-        columns.setdefault(_plain(name), table[name])
-    columns["patient"] = table[patient]
-    if not columns.keys() & {*PROJECT_COLUMNS, *DIAGNOSIS_COLUMNS}:
-        raise InputError(
-            f"{path} tells nothing of the labels: it has no column for project, cancer type, primary diagnosis or OncoTree code"
-        )
-    return pd.DataFrame(columns)
+def _is_of_use(name: str) -> bool:
+    return squash(name) in {*PATIENT_COLUMNS, *BARCODE_COLUMNS} or _plain(name) in FACTS
+
+
+def _suits(names: Sequence[str]) -> bool:
+    """Whether a header is that of a clinical table, to find it in an archive: it names patients, and a project or a diagnosis."""
+    who = {squash(name) for name in names if name} & {*PATIENT_COLUMNS, *BARCODE_COLUMNS}
+    return bool(who) and bool(set(map(_plain, names)) & (FACTS - {"site", "type", PRIMARY_DISEASE}))
 
 
 def _plain(name: str) -> str:
-    """`diagnoses.primary_diagnosis` and `PRIMARY_DIAGNOSIS` are `primary_diagnosis`; the n-th column of a name keeps its `.n`."""
-    name = name.lower().replace(" ", "_")
-    last = name.rpartition(".")[2]
-    return name if last.isdigit() else last
+    """`diagnoses.primary_diagnosis` and `Primary Diagnosis` are `primarydiagnosis`; the n-th column of a name keeps its `.n`."""
+    return squash(name) if squash(name) in FACTS else squash(ENTITIES.sub("", name))
 
 
-def _patient_column(table: pd.DataFrame, path: str | Path) -> str:
-    """The first column in the order of PATIENT_COLUMNS that is filled; in GDC's older tables other entities have submitter ids too."""
-    lower = {name.lower().replace(" ", "_"): name for name in reversed(list(table))}
-    present = [lower[name] for name in PATIENT_COLUMNS if name in lower]
-    filled = [name for name in present if table[name].notna().any()]
-    barcoded = [name for name in filled if table[name].dropna().map(barcodes.is_tcga).all()]
-    if not filled:
-        raise InputError(f"{path} names no patients: none of the columns {', '.join(PATIENT_COLUMNS)} is there and filled")
-    return (barcoded or filled)[0]
+def _add_table(facts: dict[str, Facts], unused: Counter, table: pd.DataFrame, name: str) -> None:
+    patients = find_patients(table, name)
+    told = BCR_FILE.search(name)
+    if not told and not set(map(_plain, table)) & FACTS:
+        raise InputError(
+            f"{name} tells nothing of the labels: it has no column for project, cancer type, primary diagnosis or OncoTree code"
+        )
+    for patient, rows in zip(patients, _rows(table), strict=True):
+        for row in rows:
+            if patient is None:
+                unused["row without a patient"] += 1
+            elif "false" in map(str.lower, row[PRIMARY_DISEASE]):
+                unused["row of another disease of the patient"] += 1
+            else:
+                _add(facts.setdefault(patient, Facts()), row)
+                if told and told.group(1).upper() in CANCERS:
+                    facts[patient].cancer.add(told.group(1).upper())
 
 
-def _patient(name: str) -> str:
-    return barcodes.patient(name) if barcodes.is_tcga(name) else name
+def _rows(table: pd.DataFrame) -> Iterator[list[dict[str, list[str]]]]:
+    """The values of each row by plain names of columns; several where its diagnoses are numbered (`diagnoses.0.…`, `diagnoses.1.…`)."""
+    numbers = {column: match.group(1) if (match := re.search(r"\.(\d+)\.", column)) else "" for column in table}
+    columns = [(column, _plain(column), numbers[column]) for column in table if _plain(column) in FACTS]
+    several = sorted({number for _, _, number in columns if number}) or [""]
+    for values in table.to_dict("records"):
+        rows = []
+        for number in several:
+            row: dict[str, list[str]] = defaultdict(list)
+            for column, plain, own in columns:
+                if own in ("", number) and values[column] is not None:
+                    row[plain].append(values[column])
+            rows.append(row)
+        yield rows
 
 
-def _add(facts: Facts, row: dict[str, str | None]) -> None:
-    if row.get("project_id"):
-        facts.project.add(row["project_id"])
-    for value in filter(None, map(row.get, PROJECT_COLUMNS)):
+def _add(facts: Facts, row: dict[str, list[str]]) -> None:
+    facts.project.update(row["projectid"])
+    for value in (value for column in PROJECT_COLUMNS for value in row[column]):
         code = value.upper().removeprefix("TCGA-")
         if code in CANCERS or value.startswith("TCGA-"):
             facts.cancer.add(code)
-    if row.get("oncotree_code"):
-        facts.oncotree.add(row["oncotree_code"].upper())
-    for value in filter(None, (row.get("primary_diagnosis"), row.get("oncotree_code"))):
+    facts.oncotree.update(map(str.upper, row["oncotreecode"]))
+    for value in (value for column in DIAGNOSES for value in row[column]):
         if value.lower() not in UNSTATED:
             facts.breast.add(BREAST.get(value.lower(), OTHER))
-    if row.get("site"):
-        facts.site.add(row["site"])
+    facts.site.update(row["site"])

@@ -1,6 +1,7 @@
 """Clinical tables and mutation calls → `labels.parquet`: a row per patient, a column per label task, null where it is not known.
 
-Values of one patient that contradict each other, in several rows or files, are null and listed: no table is believed more than another.
+Values of one patient that contradict each other, in several rows, columns or files, are null and listed: no table is believed more than
+another.
 """
 
 from collections import Counter, defaultdict
@@ -12,6 +13,7 @@ from pathfm.cohort import barcodes
 from pathfm.cohort.clinical import ONCOTREE_CANCER, OTHER, Facts, read_clinical
 from pathfm.cohort.folder import CohortFolder, record_step
 from pathfm.cohort.maf import Calls, read_calls
+from pathfm.cohort.overlap import no_overlap
 from pathfm.errors import InputError
 from pathfm.files import sha256, write_json, write_parquet
 
@@ -27,7 +29,7 @@ def build_labels(clinical: list[str | Path], mafs: list[str | Path], sequenced: 
         raise InputError(f"{sequenced} lists who was sequenced, but no --maf tells who is mutant; give the calls too")
     facts, unused = read_clinical(clinical)
     calls = read_calls(mafs, sequenced)
-    patients = sorted({*facts, *calls.sequenced, *calls.mutant, *calls.filtered})
+    patients = sorted({*facts, *calls.sequenced, *calls.mutant, *calls.filtered, *calls.unclear})
     if not patients:
         raise InputError(f"{clinical[0]} names no patient; there is nothing to label")
     notes = Notes()
@@ -38,7 +40,10 @@ def build_labels(clinical: list[str | Path], mafs: list[str | Path], sequenced: 
         "conflicts": notes.conflicts,
         "unused_rows": dict(sorted((unused + calls.unused).items())),
         "mutant_but_not_listed_as_sequenced": sorted(calls.mutant - calls.sequenced),
+        "strangers": strangers(set(facts), calls, str(sequenced) if sequenced else None),
     }
+    apart = no_overlap(patients, "the labels", cohort, replaces=cohort.labels)
+    report["strangers"] += [apart] if apart else []
     write_parquet(table.astype(object).where(table.notna(), None), cohort.labels)
     write_json(report, cohort.labels.with_name("labels.report.json"))
     inputs = [*clinical, *mafs, *([sequenced] if sequenced else [])]
@@ -49,6 +54,18 @@ def build_labels(clinical: list[str | Path], mafs: list[str | Path], sequenced: 
         {str(path): {"bytes": Path(path).stat().st_size, "sha256": sha256(path)} for path in inputs},
     )
     return report
+
+
+def strangers(clinical: set[str], calls: Calls, sequenced: str | None) -> list[str]:
+    """A sentence, with an example of both sides, for each two of the clinical tables, a MAF and the list that have no patient in common."""
+    listed = [(sequenced, calls.sequenced)] if sequenced else []
+    pairs = [(("the clinical tables", clinical), other) for other in [*calls.named.items(), *listed]]
+    pairs += [(maf, other) for maf in calls.named.items() for other in listed]
+    return [
+        f"no patient of {other} is in {one} ({other}: {min(theirs)}, {one}: {min(ours)})"
+        for (one, ours), (other, theirs) in pairs
+        if ours and theirs and ours.isdisjoint(theirs)
+    ]
 
 
 class Notes:
@@ -90,8 +107,16 @@ def _oncotree_cancers(facts: Facts) -> set[str]:
 def _tp53(patient: str, calls: Calls, notes: Notes) -> str | None:
     status = calls.status(patient)
     if status is None:
-        notes.null["tp53"]["only filtered calls" if patient in calls.filtered else "not sequenced"] += 1
+        notes.null["tp53"][_why_unknown(patient, calls)] += 1
     return status
+
+
+def _why_unknown(patient: str, calls: Calls) -> str:
+    if patient in calls.unclear:
+        return "call of an unknown class or mutation status"
+    if patient in calls.filtered:
+        return "only filtered calls"
+    return "only calls that are not somatic" if patient in calls.not_somatic else "not sequenced"
 
 
 def _breast(patient: str, facts: Facts, notes: Notes) -> str | None:

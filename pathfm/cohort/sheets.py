@@ -15,6 +15,7 @@ from pathfm.errors import InputError
 
 EXPRESSION = "Gene Expression Quantification"
 COLUMNS = ("File ID", "File Name", "Case ID", "Sample ID")
+OTHER_COLUMNS = ("Data Type", "Project ID", "Sample Type", "Tissue Type", "Tumor Descriptor")
 MAX_JSON_BYTES = 2 << 30
 
 
@@ -80,7 +81,7 @@ def read_sheet(path: str | Path) -> Sheet:
 
 
 def _sample_sheet(path: Path, sheet: Sheet) -> Iterator[tuple[str, str, SheetRow | str]]:
-    table = read_table(path)
+    table = read_table(path, known=dict.fromkeys((*COLUMNS, *OTHER_COLUMNS), ()), suits=lambda names: set(COLUMNS) <= set(names))
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise InputError(f"{path} is no GDC sample sheet: it lacks the column {missing[0]!r}; the portal's cart gives sheet and metadata")

@@ -1,34 +1,33 @@
 """Which hospital a patient comes from: one site each, with the codes of one hospital merged."""
 
-import io
 import os
 from collections.abc import Mapping
 
 import pandas as pd
 
-from pathfm.cohort.tables import read_bytes
+from pathfm.cohort.tables import read_table
 from pathfm.errors import InputError
 
-MAX_BYTES = 64 << 20
+KNOWN = {"tss": ("tss_code",), "institution": ("source_site",)}  # the second as the GDC's table of tissue source sites has them
 
 
 def read_institutions(path: str | os.PathLike) -> dict[str, str]:
-    """Site code → institution, from a CSV with the columns `tss` and `institution`; InputError names a bad row.
+    """Site code → institution, from a table with the columns `tss` and `institution`; InputError names a bad row.
 
     The code `NA` (Washington University) is a code, not a missing value.
     """
-    try:
-        table = pd.read_csv(io.BytesIO(read_bytes(path, MAX_BYTES)), dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    if not {"tss", "institution"} <= set(table.columns):
-        raise InputError(f"{path} needs the columns tss and institution; it has {', '.join(table.columns)}")
+    table = read_table(path, known=KNOWN, missing=("",), short_rows=True, suits=lambda names: {*KNOWN} <= {*names})
+    if not {*KNOWN} <= {*table}:
+        raise InputError(f"{path} needs the columns tss and institution; it has {', '.join(table)}")
     institutions: dict[str, str] = {}
-    for row, (code, name) in enumerate(zip(table["tss"].str.strip(), table["institution"].str.strip(), strict=True), start=2):
+    for line, code, name in zip(table.index, table["tss"], table["institution"], strict=True):
         if not code or not name:
-            raise InputError(f"{path}, line {row}: a code and an institution are both needed")
+            raise InputError(f"{path}, line {line}: a code and an institution are both needed")
         if institutions.setdefault(code, name) != name:
-            raise InputError(f"{path}, line {row}: the code {code} has two institutions, {institutions[code]!r} and {name!r}; keep one")
+            raise InputError(f"{path}, line {line}: the code {code} has two institutions, {institutions[code]!r} and {name!r}; keep one")
+    bare = sorted(code for code in institutions if code.isdecimal() and len(code) == 1)
+    if bare and any(len(code) == 2 for code in institutions):
+        raise InputError(f"{path}: the code {bare[0]} has lost its zero in a spreadsheet; write 0{bare[0]}, in a column of text")
     return institutions
 
 

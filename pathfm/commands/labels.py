@@ -1,8 +1,8 @@
 """Build labels.parquet from clinical tables and mutation calls.
 
-Clinical tables are the GDC's clinical.tsv, cBioPortal's patient or sample tables, or any table of patient and cancer type; several are
-joined by patient. A MAF tells who carries a TP53 mutation, and who was sequenced unless --sequenced does. Values of one patient that
-contradict each other are null and listed in labels.report.json.
+Clinical tables are the GDC's clinical.tsv, those of its archive, cBioPortal's patient or sample tables, or any table of patient and cancer
+type; several are joined by patient. A MAF tells who carries a TP53 mutation, and who was sequenced unless --sequenced does. Values of one
+patient that contradict each other are null and listed in labels.report.json.
 """
 
 from pathfm.errors import DONE
@@ -11,8 +11,10 @@ HELP = "clinical tables and MAFs to labels.parquet"
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("--clinical", required=True, nargs="+", action="extend", metavar="FILE", help="clinical tables, also gzipped")
-    parser.add_argument("--maf", nargs="+", default=[], action="extend", metavar="FILE", help="mutation calls, also gzipped")
+    parser.add_argument(
+        "--clinical", required=True, nargs="+", action="extend", metavar="FILE", help="clinical tables, also packed, or .xlsx"
+    )
+    parser.add_argument("--maf", nargs="+", default=[], action="extend", metavar="FILE", help="mutation calls, also packed")
     parser.add_argument(
         "--sequenced", metavar="FILE", help="the samples that were sequenced: one barcode a line, or cBioPortal's case list"
     )
@@ -44,4 +46,4 @@ def summary(report: dict) -> list[str]:
         lines.append(f"contradictory values: {len(report['conflicts']):,} (first: {example})")
     if report["mutant_but_not_listed_as_sequenced"]:
         lines.append(f"mutants that the list of sequenced samples lacks: {len(report['mutant_but_not_listed_as_sequenced']):,}")
-    return [*lines, "every name is in labels.report.json"]
+    return [*lines, *report["strangers"], "every name is in labels.report.json"]

@@ -1,60 +1,64 @@
 """Whose a slide is, and its µm/px where the file does not tell: the user's tables, and the barcode in its name."""
 
-import csv
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pathfm.cohort import barcodes
+from pathfm.cohort.patients import refuse_shortened
+from pathfm.cohort.tables import MISSING, read_table
 from pathfm.errors import InputError
 
 MAX_ROWS = 1_000_000
 
 
 def read_overrides(path: Path) -> dict[str, float]:
-    """The user's µm/px by slide id or file name, from a CSV `slide,mpp`. Raises InputError with the row of a bad number."""
+    """The user's µm/px by slide id or file name, from a table `slide,mpp`. Raises InputError with the row of a bad number.
+
+    A comma in a number is that of a decimal fraction: with thousands parted by it no number would be an mpp.
+    """
     overrides: dict[str, float] = {}
     for line, row in _rows(path, ("slide", "mpp")):
+        text = row["mpp"] or ""
         try:
-            mpp = float(row["mpp"])
+            mpp = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
         except ValueError:
             mpp = math.nan
         if not 0 < mpp < 1000:
-            raise InputError(f"{path}, line {line}: {row['mpp']!r} is no mpp of {row['slide']}; give µm per pixel, such as 0.25")
+            raise InputError(f"{path}, line {line}: {text!r} is no mpp of {row['slide']}; give µm per pixel, such as 0.25")
         if overrides.setdefault(row["slide"], mpp) != mpp:
             raise InputError(f"{path}, line {line}: {row['slide']} has another mpp further up; keep one of the two rows")
     return overrides
 
 
 def read_owners(path: Path) -> dict[str, dict[str, str | None]]:
-    """patient, sample and site by slide id or file name, from a CSV `slide,patient,sample,site`; an empty cell is None."""
+    """patient, sample and site by slide id or file name, from a table `slide,patient,sample,site`; an empty cell is None.
+
+    `NA` is TCGA's site of this code in the row of such a patient, and a missing value elsewhere.
+    """
     owners: dict[str, dict[str, str | None]] = {}
     for line, row in _rows(path, ("slide", "patient", "sample", "site")):
-        owner = {name: row[name] or None for name in ("patient", "sample", "site")}
+        owner = {name: None if (row[name] or "").lower() in MISSING else row[name] for name in ("patient", "sample", "site")}
+        for name in ("patient", "sample"):
+            refuse_shortened(owner[name], f"{path}, line {line}")
+        if row["site"] == "NA" and barcodes.is_tcga(owner["patient"] or "") and barcodes.site(owner["patient"]) == "NA":
+            owner["site"] = "NA"
         if owners.setdefault(row["slide"], owner) != owner:
             raise InputError(f"{path}, line {line}: {row['slide']} belongs to another patient, sample or site further up; keep one row")
     return owners
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with their line, cells stripped; InputError when it is unreadable, too long or lacks a column."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", strict=True)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"{path} lacks the column {missing[0]!r}; its first line must be {','.join(columns)}")
-            for count, row in enumerate(reader):
-                if count >= MAX_ROWS:
-                    raise InputError(f"{path} has more than {MAX_ROWS:,} rows")
-                cells = {name: row[name].strip() for name in columns}
-                if not cells["slide"]:
-                    raise InputError(f"{path}, line {reader.line_num}: the slide has no name; write its id or file name")
-                yield reader.line_num, cells
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a CSV file in UTF-8: {error}") from error
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The rows of a table with their line, empty cells None; InputError when it is unreadable, too long or lacks a column."""
+    known = dict.fromkeys(columns, ())
+    rows = read_table(path, max_rows=MAX_ROWS, known=known, missing=("",), short_rows=True, suits=lambda names: {*columns} <= {*names})
+    missing = [name for name in columns if name not in rows]
+    if missing:
+        raise InputError(f"{path} lacks the column {missing[0]!r}; its first line must be {','.join(columns)}")
+    for line, row in zip(rows.index, rows.to_dict("records"), strict=True):
+        if not row["slide"]:
+            raise InputError(f"{path}, line {line}: the slide has no name; write its id or file name")
+        yield line, row
 
 
 def lookup(table: dict, path: Path):

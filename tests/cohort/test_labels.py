@@ -9,7 +9,7 @@ from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.labels import build_labels
 from pathfm.commands.labels import summary
 from pathfm.errors import InputError
-from pathfm.files import read_parquet
+from pathfm.files import read_parquet, write_parquet
 
 IDC, ILC = "Infiltrating duct carcinoma, NOS", "Lobular carcinoma, NOS"
 
@@ -133,3 +133,41 @@ def test_a_mutant_that_the_list_lacks_is_told(tmp_path):
     assert labels["tp53"].to_dict() == {"TCGA-A7-A0D1": "mutant", "TCGA-A7-A0D2": "wild type"}
     assert report["mutant_but_not_listed_as_sequenced"] == ["TCGA-A7-A0D1"]
     assert "mutants that the list of sequenced samples lacks: 1" in summary(report)
+
+
+def test_tables_without_a_patient_in_common_are_told_with_an_example_of_both_sides(tmp_path):
+    columns = ["Hugo_Symbol", "Variant_Classification", "Tumor_Sample_Barcode"]
+    rows = [("TTN", "Silent", "6e7d5ec6-a469"), ("TP53", "Silent", "6e7d5ec6-a469")]
+    calls = table(tmp_path / "calls.maf", columns, *rows)
+    (tmp_path / "list.txt").write_text("P1\n")
+    clinical = gdc(tmp_path, ("TCGA-A7-A0D1", "TCGA-BRCA", IDC))
+    _, report = build(tmp_path, [clinical], [calls], tmp_path / "list.txt")
+    maf, listed = str(calls), str(tmp_path / "list.txt")
+    expected = [
+        f"no patient of {maf} is in the clinical tables ({maf}: 6e7d5ec6-a469, the clinical tables: TCGA-A7-A0D1)",
+        f"no patient of {listed} is in the clinical tables ({listed}: P1, the clinical tables: TCGA-A7-A0D1)",
+        f"no patient of {listed} is in {maf} ({listed}: P1, {maf}: 6e7d5ec6-a469)",
+    ]
+    assert report["strangers"] == expected and summary(report)[-4:-1] == expected
+    assert json.loads((tmp_path / "cohort" / "labels.report.json").read_text()) == report
+
+
+def test_labels_of_other_patients_than_the_folders_are_told(tmp_path):
+    cohort = CohortFolder(tmp_path / "cohort")
+    write_parquet(pd.DataFrame({"slide": ["S"], "patient": ["TCGA-ZZ-0009"]}), cohort.slides)
+    _, report = build(tmp_path, [gdc(tmp_path, ("TCGA-A7-A0D1", "TCGA-BRCA", IDC))])
+    assert len(report["strangers"]) == 1
+    assert all(word in report["strangers"][0] for word in ("the labels", "slides.parquet", "TCGA-A7-A0D1", "TCGA-ZZ-0009"))
+    _, again = build(tmp_path, [gdc(tmp_path, ("TCGA-ZZ-0009", "TCGA-OV", "x"))])
+    assert again["strangers"] == []
+
+
+def test_a_call_that_cannot_be_judged_leaves_the_label_null_and_says_why(tmp_path):
+    columns = ["Hugo_Symbol", "Variant_Classification", "Tumor_Sample_Barcode", "Mutation_Status"]
+    rows = [("TP53", "Who_Knows", "TCGA-A7-A0D1", ""), ("TP53", "Missense_Mutation", "TCGA-A7-A0D2", "Germline")]
+    known = [("TTN", "Silent", "TCGA-A7-A0D1", ""), ("TTN", "RNA", "TCGA-A7-A0D1", "")]
+    clinical = gdc(tmp_path, ("TCGA-A7-A0D1", "TCGA-BRCA", IDC), ("TCGA-A7-A0D2", "TCGA-BRCA", IDC))
+    labels, report = build(tmp_path, [clinical], [table(tmp_path / "calls.maf", columns, *rows, *known)])
+    assert labels["tp53"].tolist() == [None, None]
+    assert report["tasks"]["tp53"]["null"] == {"call of an unknown class or mutation status": 1, "only calls that are not somatic": 1}
+    assert "not used, call that is not somatic but 'Germline': 1" in summary(report)

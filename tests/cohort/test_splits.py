@@ -181,6 +181,14 @@ def test_codes_of_one_hospital_are_merged_and_na_is_a_code(tmp_path):
     file.write_text("tss,institution\nA2,Walter Reed\nA2,Mayo\n")
     with pytest.raises(InputError, match=r"sites.csv, line 3: the code A2 has two institutions, 'Walter Reed' and 'Mayo'"):
         read_institutions(file)
+    file.write_bytes("TSS Code\tSource Site\tStudy Name\tBCR\r\n01\tKöln\tx\tNCH\r\nNA\tUlm\ty\tIGC\r\n".encode("utf-16"))
+    assert read_institutions(file) == {"01": "Köln", "NA": "Ulm"}
+    file.write_text("tss,institution\n1,Ulm\nA2,Mayo\n")
+    with pytest.raises(InputError, match="the code 1 has lost its zero in a spreadsheet"):
+        read_institutions(file)
+    file.write_text("tss,institution\nA2,\n")
+    with pytest.raises(InputError, match="line 2: a code and an institution are both needed"):
+        read_institutions(file)
     file.write_text("code,name\nA2,Walter Reed\n")
     with pytest.raises(InputError, match="needs the columns tss and institution; it has code, name"):
         read_institutions(file)

@@ -25,9 +25,10 @@ def test_overrides_by_id_or_file_name(tmp_path):
         ("slide,mpp\nA\n", "line 2: '' is no mpp"),
         ("slide,mpp\n,1\n", "line 2: the slide has no name"),
         ("slide,mpp\nA,0.25\nA,0.5\n", "line 3: A has another mpp"),
-        ("slide;mpp\nA;1\n", "lacks the column 'slide'"),
-        ("", "lacks the column 'slide'"),
-        ('slide,mpp\n"A,1\n', "is not a CSV file"),
+        ("slide;mpp\nA;2,5,0\n", "line 2: '2,5,0' is no mpp"),
+        ("slide,micrometres\nA,1\n", "lacks the column 'mpp'"),
+        ("", "is empty"),
+        ('slide,mpp\n"A,1\n', "a quotation mark is opened in line 2 and never closed"),
     ],
 )
 def test_a_bad_override_names_its_place(tmp_path, text, message):
@@ -36,15 +37,20 @@ def test_a_bad_override_names_its_place(tmp_path, text, message):
         table.read_overrides(tmp_path / "o.csv")
 
 
+def test_overrides_that_a_german_spreadsheet_saved(tmp_path):
+    (tmp_path / "o.csv").write_bytes('"Slide";MPP;\r\n"Käse ""1""";0,25;\r\nB.svs;1;\r\n;;\r\n'.encode("cp1252"))
+    assert table.read_overrides(tmp_path / "o.csv") == {'Käse "1"': 0.25, "B.svs": 1.0}
+
+
 def test_a_table_has_bounds_and_must_be_text(tmp_path, monkeypatch):
     monkeypatch.setattr(table, "MAX_ROWS", 3)
     (tmp_path / "o.csv").write_text("slide,mpp\n" + "A,1\n" * 4)
     with pytest.raises(InputError, match="more than 3 rows"):
         table.read_overrides(tmp_path / "o.csv")
     (tmp_path / "o.csv").write_bytes(b"slide,mpp\n\xff\xfe,1\n")
-    with pytest.raises(InputError, match="is not a CSV file in UTF-8"):
+    with pytest.raises(InputError, match="line 2 is not UTF-8, UTF-16 or Latin-1"):
         table.read_overrides(tmp_path / "o.csv")
-    with pytest.raises(InputError, match="missing.csv cannot be read: No such file"):
+    with pytest.raises(InputError, match="missing.csv is missing"):
         table.read_overrides(tmp_path / "missing.csv")
 
 
@@ -71,6 +77,15 @@ def test_the_owners_table(tmp_path):
     assert table.read_owners(file) == {"A": {"patient": "P1", "sample": None, "site": "Ulm"}}
     file.write_text("slide,patient,sample,site\nA,P1,,Ulm\nA,P2,,Ulm\n")
     with pytest.raises(InputError, match="line 3: A belongs to another patient"):
+        table.read_owners(file)
+    file.write_text("slide,patient,sample,site\nA,P1\nB,NA,NA,NA\nC,TCGA-NA-A4QY,,NA\n")
+    assert table.read_owners(file) == {
+        "A": {"patient": "P1", "sample": None, "site": None},
+        "B": {"patient": None, "sample": None, "site": None},
+        "C": {"patient": "TCGA-NA-A4QY", "sample": None, "site": "NA"},
+    }
+    file.write_text("slide,patient,sample,site\nA,1.23E+11,,Ulm\n")
+    with pytest.raises(InputError, match=r"line 2: 1.23E\+11 is a name that a spreadsheet has shortened"):
         table.read_owners(file)
     file.write_text("slide,patient\nA,P1\n")
     with pytest.raises(InputError, match="lacks the column 'sample'"):

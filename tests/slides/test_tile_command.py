@@ -253,7 +253,7 @@ def test_sigterm_ends_with_75_and_nothing_half_written(tmp_path, tile, many, who
     with alone(folder.lock):  # the job cannot gather, so it cannot end before it is stopped
         job = started(tmp_path, *many, "--workers", 2, start_new_session=True)
         end = time.monotonic() + 60
-        while not list(folder.root.glob("tiles/[!.]*.parquet")) and job.poll() is None and time.monotonic() < end:
+        while not list(folder.root.glob("tiles/[!.]*.json")) and job.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         (os.killpg if whole_group else os.kill)(job.pid, signal.SIGTERM)
     said = job.communicate(timeout=60)[1]
