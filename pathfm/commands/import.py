@@ -1,7 +1,8 @@
 """Turn a published checkpoint into a folder of weights that training (`init`), evaluation and export take.
 
-WEIGHTS is a .safetensors file, an index of shards (*.index.json), a folder that holds one of them, or a file of PyTorch (.pth, .bin; needs
-torch; no pickled code is run). --arch names the model (`pathfm zoo` lists them); auto finds it where names and shapes suffice.
+WEIGHTS is a file of safetensors, an index of shards (*.index.json), a folder that holds one of them, or a file of PyTorch (needs torch; no
+pickled code is run); the content tells which, not the name. --arch names the model (`pathfm zoo` lists them); auto finds it where names and
+shapes suffice.
 """
 
 HELP = "import published weights (timm, DINOv2 or Hugging Face naming)"
@@ -28,7 +29,12 @@ def run(arguments) -> int:
     if doubles:
         say("import: values of 64 bits are rounded to float32")
     card = import_checkpoint(checkpoint, arguments.out, model)
-    size = card.architecture.image_size
+    size, rule = card.architecture.image_size, card.architecture.interpolation
+    if rule != model.spec.interpolation:
+        say(
+            f"import: position embeddings are resampled by the rule of {checkpoint.naming.title} ({rule}), in whose words the file is; "
+            f"{model.name} was published with another ({model.spec.interpolation})"
+        )
     say(
         f"import: {model.name} in the naming {checkpoint.naming.name}, position embeddings learned at {size} px → {arguments.out}; "
         f"licence: {model.licence}"

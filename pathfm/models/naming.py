@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec, by_name, from_names, parameter_shapes
 
 Layout = Literal["same", "linear", "convolution"]
+Shapes = Mapping[str, tuple[int, ...]]
 
 # our axes in terms of theirs: a linear layer [out, in] → [in, out], a convolution [out, in, h, w] → [h, w, in, out]
 AXES: dict[str, tuple[int, ...] | None] = {"same": None, "linear": (1, 0), "convolution": (2, 3, 1, 0)}
@@ -28,25 +28,32 @@ class Rule:
     layout: Layout = "same"
 
 
-def read_tensors(tensors: Mapping[str, np.ndarray], spec: ViTSpec, rules: Iterable[Rule]) -> dict[str, Any]:
-    """Their tensors → our nested parameters; InputError lists what is missing, unused or of another shape."""
+def misfit(shapes: Shapes, spec: ViTSpec, rules: Iterable[Rule]) -> str:
+    """What keeps tensors of these shapes from being those of the architecture, in words (missing, unused, misshapen), or ""."""
     table = _by_ours(rules, spec)
-    shapes = parameter_shapes(spec)
-    wanted = [name for ours in shapes for name in table[ours].theirs]
-    missing = sorted(set(wanted) - set(tensors))
-    unused = sorted(set(tensors) - set(wanted))
+    ours = parameter_shapes(spec)
+    wanted = {name for parameter in ours for name in table[parameter].theirs}
+    missing, unused = sorted(wanted - set(shapes)), sorted(set(shapes) - wanted)
     if missing or unused:
         parts = [f"{what}: {listed(names)}" for what, names in (("missing", missing), ("unused", unused)) if names]
-        raise InputError(f"the tensors are not those of the architecture; {'; '.join(parts)}")
+        return f"the tensors are not those of the architecture; {'; '.join(parts)}"
+    for parameter, shape in ours.items():
+        rule = table[parameter]
+        theirs = [tuple(shapes[name]) for name in rule.theirs]
+        gives = _side_by_side([_reordered(other, AXES[rule.layout]) for other in theirs])
+        if gives != shape:
+            return f"the tensor {rule.theirs[0]} of shape {theirs[0]} gives {parameter} the shape {gives} instead of {shape}"
+    return ""
+
+
+def read_tensors(tensors: Mapping[str, np.ndarray], spec: ViTSpec, rules: Iterable[Rule]) -> dict[str, Any]:
+    """Their tensors, in whose shapes `misfit` finds nothing wrong, → our nested parameters; each tensor is asked for once."""
+    table = _by_ours(rules, spec)
     leaves = {}
-    for ours, shape in shapes.items():
-        rule = table[ours]
-        parts = [_transposed(tensors[name], AXES[rule.layout]) for name in rule.theirs]
-        leaf = np.concatenate(parts, axis=-1) if len(parts) > 1 else np.ascontiguousarray(parts[0])
-        if leaf.shape != shape:
-            theirs = tensors[rule.theirs[0]].shape
-            raise InputError(f"the tensor {rule.theirs[0]} of shape {theirs} gives {ours} the shape {leaf.shape} instead of {shape}")
-        leaves[ours] = leaf
+    for ours in parameter_shapes(spec):
+        axes = AXES[table[ours].layout]
+        parts = [tensors[name] if axes is None else tensors[name].transpose(axes) for name in table[ours].theirs]
+        leaves[ours] = np.concatenate(parts, axis=-1) if len(parts) > 1 else np.ascontiguousarray(parts[0])
     return from_names(leaves)
 
 
@@ -58,7 +65,7 @@ def write_tensors(params: Mapping[str, Any], spec: ViTSpec, rules: Iterable[Rule
         rule = table[ours]
         axes = AXES[rule.layout]
         for name, part in zip(rule.theirs, np.split(np.asarray(leaf), len(rule.theirs), axis=-1), strict=True):
-            tensors[name] = np.ascontiguousarray(_transposed(part, None if axes is None else tuple(np.argsort(axes))))
+            tensors[name] = np.ascontiguousarray(part if axes is None else part.transpose(tuple(np.argsort(axes))))
     return tensors
 
 
@@ -77,6 +84,12 @@ def _by_ours(rules: Iterable[Rule], spec: ViTSpec) -> dict[str, Rule]:
     return table
 
 
-def _transposed(tensor: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
-    """The tensor with its axes in another order; one with another number of axes stays, and the check of shapes names it."""
-    return tensor if axes is None or tensor.ndim != len(axes) else tensor.transpose(axes)
+def _reordered(shape: tuple[int, ...], axes: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape with its axes in another order; one with another number of axes stays, and the comparison names it."""
+    return shape if axes is None or len(shape) != len(axes) else tuple(shape[axis] for axis in axes)
+
+
+def _side_by_side(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of tensors joined along their last axis; where they cannot be, that of the first."""
+    joined = len(shapes) > 1 and all(shapes) and len({shape[:-1] for shape in shapes}) == 1
+    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes)) if joined else shapes[0]

@@ -8,13 +8,12 @@ from typing import Any
 from pathfm.errors import InputError
 from pathfm.models.hub_names import hub_arguments, hub_rules
 from pathfm.models.hugging_face_names import dinov2_config, dinov2_rules, in_memory, vit_config, vit_rules
-from pathfm.models.naming import Rule, listed
+from pathfm.models.naming import Rule, Shapes, listed
 from pathfm.models.positions import Interpolation
 from pathfm.models.recast import with_layer_scale, with_mlp, with_slots
 from pathfm.models.timm_names import timm_arguments, timm_rules
-from pathfm.models.vit import ViTSpec
+from pathfm.models.vit import Slots, ViTSpec
 
-Shapes = Mapping[str, tuple[int, ...]]
 Params = Mapping[str, Any]
 
 
@@ -78,20 +77,23 @@ def hugging_face(spec: ViTSpec) -> Naming:
 
 def recast(params: Params, spec: ViTSpec, naming: Naming) -> tuple[dict[str, Any], ViTSpec]:
     """The same function in the words of a naming's class; InputError names what the class cannot say."""
-    if naming is TIMM:
-        slots = "patches" if spec.registers and spec.slots == "class" else spec.slots
-        params, spec = with_slots(params, spec, slots)
-    else:
-        params, spec = with_slots(params, with_mlp(spec, "swiglu_packed"), "class")
-        if naming.said is dinov2_config:
-            params, spec = with_layer_scale(params, spec)
+    params, spec = with_slots(params, spec if naming is TIMM else with_mlp(spec, "swiglu_packed"), slots_in(naming, spec))
+    if naming.said is dinov2_config:
+        params, spec = with_layer_scale(params, spec)
     naming.said(spec)
     return params, spec
 
 
+def slots_in(naming: Naming, spec: ViTSpec) -> Slots:
+    """Which tokens own a position embedding when weights of the architecture go over into a naming."""
+    if naming is TIMM:
+        return "patches" if spec.registers and spec.slots == "class" else spec.slots
+    return "class"
+
+
 def fitted(spec: ViTSpec, naming: Naming, shapes: Shapes) -> ViTSpec:
     """The architecture with what the tensors themselves decide: the size that the position embeddings were learned at, their slots,
-    and the form of SwiGLU.
+    and the form of SwiGLU; and with the naming's rule of interpolation, where its class does not know that of the architecture.
 
     InputError when the position embeddings are no square grid.
     """
@@ -99,16 +101,27 @@ def fitted(spec: ViTSpec, naming: Naming, shapes: Shapes) -> ViTSpec:
         spec = replace(spec, mlp="swiglu" if "blocks.0.mlp.fc1_g.weight" in shapes else "swiglu_packed")
     elif spec.mlp != "gelu":
         spec = replace(spec, mlp="swiglu_packed")
+    if spec.interpolation not in naming.interpolations(spec):
+        spec = replace(spec, interpolation=naming.interpolations(spec)[0])
+    choices = _slots_of(naming, spec)
+    spec = replace(spec, slots=choices[0])
     name = _theirs(naming, spec, "position")[0]
     if name not in shapes:
         return spec
     count = shapes[name][1] if len(shapes[name]) == 3 else 0
-    choices = ("patches", "class", "all") if naming is TIMM else ("class",)
-    for slots in sorted(choices, key=lambda slots: slots != spec.slots):
+    for slots in choices:
         patches = count - replace(spec, slots=slots).prefix_slots
         if patches > 0 and isqrt(patches) ** 2 == patches:
             return replace(spec, slots=slots, image_size=isqrt(patches) * spec.patch)
     raise InputError(f"the tensor {name} of shape {shapes[name]} holds no square grid of position embeddings")
+
+
+def _slots_of(naming: Naming, spec: ViTSpec) -> list[Slots]:
+    """The slots that a naming's class can say, those of the architecture first: timm gives registers one only beside the class token."""
+    if naming is not TIMM:
+        return ["class"]
+    choices: tuple[Slots, ...] = ("patches", "all") if spec.registers else ("patches", "class", "all")
+    return sorted(choices, key=lambda slots: slots != spec.slots)
 
 
 def facts(naming: Naming, shapes: Shapes) -> dict[str, Any]:

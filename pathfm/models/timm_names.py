@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pathfm.errors import InputError
-from pathfm.models.naming import Rule, read_tensors, write_tensors
+from pathfm.models.naming import Rule, misfit, read_tensors, write_tensors
 from pathfm.models.vit import ViTSpec
 
 EPSILON = 1e-6  # of timm's LayerNorm
@@ -55,7 +55,10 @@ def timm_rules(spec: ViTSpec) -> tuple[Rule, ...]:
 
 
 def from_timm(tensors: Mapping[str, np.ndarray], spec: ViTSpec) -> dict[str, Any]:
-    """A state dict of timm's `VisionTransformer` (without its head) as our parameters, bit for bit."""
+    """A state dict of timm's `VisionTransformer` (without its head) as our parameters, bit for bit; InputError when it is another's."""
+    problem = misfit({name: tensor.shape for name, tensor in tensors.items()}, spec, timm_rules(spec))
+    if problem:
+        raise InputError(problem)
     return read_tensors(tensors, spec, timm_rules(spec))
 
 

@@ -39,7 +39,7 @@ class ImageTower:
         """The parameters of the ViT that is run: LoRA's products are merged into them."""
         if not self.lora:
             return params["image"]
-        return merged(params["image"], params["lora"], self.lora.alpha)
+        return merged(jax.lax.stop_gradient(params["image"]), params["lora"], self.lora.alpha)
 
     def tiles(self, params: Any, images: jax.Array) -> jax.Array:
         """Features [batch, tiles, features] of normalised images [batch, tiles, height, width, 3]."""

@@ -10,17 +10,19 @@ import numpy as np
 
 from pathfm.errors import InputError
 from pathfm.models.checkpoint_names import Contents, contents
-from pathfm.models.naming import read_tensors
-from pathfm.models.namings import NAMINGS, Naming, facts, facts_of, fitted, naming_of
-from pathfm.models.zoo import ZOO, Known
+from pathfm.models.naming import misfit, read_tensors
+from pathfm.models.namings import NAMINGS, TIMM, Naming, facts, facts_of, fitted, naming_of, slots_in
+from pathfm.models.vit import ViTSpec
+from pathfm.models.zoo import SCRATCH, ZOO, Known
 from pathfm.weights.card import IMPORTED, Card
-from pathfm.weights.folder import save_weights
 from pathfm.weights.origin import Origin
 from pathfm.weights.tensor_files import open_tensors
 from pathfm.weights.tensors import TensorFile
 
 EXACT = ("float32", "bfloat16", "float16")
 """Types whose values float32 keeps."""
+FLOATS = frozenset((*EXACT, "float64"))
+INTEGERS = frozenset(f"{kind}{bits}" for kind in ("int", "uint", "i", "u") for bits in (8, 16, 32, 64)) | {"bool"}
 
 
 @dataclass(frozen=True)
@@ -63,27 +65,86 @@ def _said_of(path: Path) -> Iterator[None]:
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """The sorted tensors of a weight file, an index of shards or a folder; InputError when no ViT is in it."""
+    """The sorted tensors of a weight file, an index of shards or a folder; InputError when no ViT is in it, or one of quantised or
+    absent values.
+    """
     file = open_tensors(path)
     with _said_of(file.path):
         sorted_names = contents(file)
+        _check_values(file, sorted_names)
         return Checkpoint(file, sorted_names, naming_of([*sorted_names.tower, *sorted_names.beside]))
 
 
+def _check_values(file: TensorFile, found: Contents) -> None:
+    """InputError for tensors whose type is not that of weights, and for those that are empty."""
+    for names, known in ((found.tower.values(), FLOATS), (found.beside.values(), FLOATS | INTEGERS)):
+        wrong = sorted(name for name in names if file.types[name] not in known)
+        if wrong:
+            raise InputError(
+                f"the tensor {wrong[0]} is of the type {file.types[wrong[0]]}, which is no type of weights; if they are quantised, import "
+                "those in float32, float16 or bfloat16 that they were made from"
+            )
+    empty = sorted(name for name in found.tower.values() if 0 in file.shapes[name])
+    if empty:
+        raise InputError(
+            f"{len(empty)} tensors are empty, such as {empty[0]}: a part of a model that several processes hold together; gather it first "
+            "(DeepSpeed: zero_to_fp32.py)"
+        )
+
+
+def fitting(checkpoint: Checkpoint) -> list[Known]:
+    """The models of the zoo that the tower fits with every tensor, by name and shape; InputError when it is no ViT at all."""
+    found = facts(checkpoint.naming, checkpoint.shapes)
+    return [model for model in ZOO.values() if facts_of(model.spec) == found and not _problem(checkpoint, model)]
+
+
+def _problem(checkpoint: Checkpoint, model: Known) -> str:
+    """What keeps the tower's tensors from being those of the model, in words, or ""."""
+    spec = fitted(model.spec, checkpoint.naming, checkpoint.shapes)
+    return misfit(checkpoint.shapes, spec, checkpoint.naming.rules(spec))
+
+
 def recognised(checkpoint: Checkpoint) -> Known:
-    """The one model of the zoo that names and shapes fit; InputError lists the models when several do, or says what was found."""
+    """The one model of the zoo that names and shapes fit; InputError lists the models when several do, or says what was found.
+
+    Of several that fit, those learned at the size of the position embeddings come first, and of them those that are published in this
+    naming. But timm's naming is that of everybody's copies: there, the others must see images as the one does.
+    """
+    naming, shapes = checkpoint.naming, checkpoint.shapes
     with _said_of(checkpoint.file.path):
-        found = facts(checkpoint.naming, checkpoint.shapes)
-        fitting = [model for model in ZOO.values() if facts_of(model.spec) == found]
-        sized = [model for model in fitting if fitted(model.spec, checkpoint.naming, checkpoint.shapes).image_size == model.spec.image_size]
-        named = [model for model in sized or fitting if NAMINGS[model.naming].said is checkpoint.naming.said]
-        choice = named or sized or fitting
-        if not choice:
-            raise InputError(f"no model of the zoo has {_in_words(found)}; `pathfm zoo` lists them")
+        specs = {model: fitted(model.spec, naming, shapes) for model in fitting(checkpoint)}
+        models = [model for model, spec in specs.items() if spec.slots == slots_in(naming, model.spec)]
+        if not models:
+            raise InputError(_unknown(checkpoint))
+        choice = [model for model in models if specs[model].image_size == model.spec.image_size] or models
+        named = [model for model in choice if NAMINGS[model.naming].said is naming.said]
+        if named and (naming is not TIMM or len({_use(model, specs[model]) for model in choice}) == 1):
+            choice = named
         if len(choice) > 1:
             names = ", ".join(model.name for model in choice)
             raise InputError(f"the tensors fit {names}, which names and shapes do not tell apart; say which it is with --arch")
+        if choice[0].source == SCRATCH:
+            raise InputError(
+                f"the tensors fit no published model, but {choice[0].name}, which pathfm trains from scratch; say so with --arch "
+                f"{choice[0].name} if they are that"
+            )
     return choice[0]
+
+
+def _unknown(checkpoint: Checkpoint) -> str:
+    """What a tower is that no model of the zoo fits, in words."""
+    found = facts(checkpoint.naming, checkpoint.shapes)
+    alike = [model for model in ZOO.values() if facts_of(model.spec) == found]
+    problem = next((problem for model in alike if (problem := _problem(checkpoint, model))), "")
+    if problem:
+        return f"{problem}; no model of the zoo fits"
+    slots = ", and position embeddings of other tokens than they" if alike else ""
+    return f"no model of the zoo has {_in_words(found)}{slots}; `pathfm zoo` lists them"
+
+
+def _use(model: Known, spec: ViTSpec) -> tuple:
+    """What of a model changes its features, where the tensors are the same."""
+    return model.mean, model.std, spec.heads, spec.epsilon, spec.output, spec.interpolation
 
 
 def import_checkpoint(checkpoint: Checkpoint, out: str | Path, known: Known) -> Card:
@@ -91,18 +152,16 @@ def import_checkpoint(checkpoint: Checkpoint, out: str | Path, known: Known) -> 
 
     Raises InputError when the tensors are not those of the architecture (each missing, unused or misshapen one named), or not finite.
     """
-    naming = checkpoint.naming
+    naming, shapes = checkpoint.naming, checkpoint.shapes
     types = {name: checkpoint.file.types[original] for name, original in checkpoint.contents.tower.items()}
     with _said_of(checkpoint.file.path):
-        found, wanted = facts(naming, checkpoint.shapes), facts_of(known.spec)
+        found, wanted = facts(naming, shapes), facts_of(known.spec)
         if any(found[name] != wanted[name] for name in ("width", "depth", "patch", "registers", "mlp_width", "gated")):
-            raise InputError(
-                f"the tensors are those of {_in_words(found)}, but {known.name} has {_in_words(wanted)}; --arch auto finds one that fits"
-            )
-        integers = sorted(name for name, kind in types.items() if not kind.startswith(("float", "bfloat")))
-        if integers:
-            raise InputError(f"the tensor {integers[0]} is of the type {types[integers[0]]}, which is no type of weights")
-        spec = fitted(known.spec, naming, checkpoint.shapes)
+            models = ", ".join(model.name for model in fitting(checkpoint)) or "no model of the zoo"
+            raise InputError(f"the tensors are those of {_in_words(found)}, but {known.name} has {_in_words(wanted)}; they fit {models}")
+        if problem := _problem(checkpoint, known):
+            raise InputError(problem)
+        spec = fitted(known.spec, naming, shapes)
         image = read_tensors(_Tower(checkpoint), spec, naming.rules(spec))
         beside = {name: checkpoint.file[original] for name, original in checkpoint.contents.beside.items()}
     origin = Origin(

@@ -1,17 +1,22 @@
 """PyTorch's own weight files: nested dicts of tensors, read with `weights_only=True`, so that no pickled code is run."""
 
 import pickle
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
 from pathfm.errors import InputError
+from pathfm.models.naming import listed
+from pathfm.weights.file_kinds import ZIP
 from pathfm.weights.tensors import TensorFile
 
 OPENED_AGAIN_AFTER = 512 * 2**20  # bytes served
+BROKEN = "cannot be read as a file of PyTorch; it is truncated or of another format, download it again"
 
 
 def open_pytorch(path: Path) -> TensorFile:
@@ -22,7 +27,7 @@ def open_pytorch(path: Path) -> TensorFile:
     """
     tensors = _load(path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    types = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()}
+    types = {name: _type(tensor) for name, tensor in tensors.items()}
     if not shapes:
         raise InputError(f"{path} holds no tensors")
     opened = {"tensors": tensors, "served": 0}
@@ -39,6 +44,7 @@ def open_pytorch(path: Path) -> TensorFile:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    zipped = _zip_of_tensors(path)
     try:
         import torch
     except ImportError:
@@ -46,26 +52,65 @@ def _load(path: Path) -> dict[str, Any]:
             f"{path} is a file of PyTorch, which is not installed; `pip install torch`, or get the .safetensors file"
         ) from None
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:  # of torch about its own older formats
+            misnamed = path.suffix == ".safetensors"  # which torch would believe
+            loaded = torch.load(file if misnamed else path, map_location="cpu", weights_only=True, mmap=zipped and not misnamed)
     except pickle.UnpicklingError as error:
-        if "Unsupported global" in str(error) or "Unsupported class" in str(error) or "GLOBAL" in str(error):
-            raise InputError(
-                f"{path} holds code beside tensors, which pathfm does not run; load it where you trust it and save its state_dict alone"
-            ) from error
-        raise InputError(f"{path} cannot be read as a file of PyTorch; it is truncated or of another format, download it again") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} cannot be read as a file of PyTorch; it is truncated or of another format, download it again") from error
-    return _flat(loaded, torch.Tensor) if isinstance(loaded, Mapping) else {}
+        found = re.findall(r"GLOBAL ([\w.]+)", str(error))
+        if not found:
+            raise InputError(f"{path} {BROKEN}") from error
+        classes = sorted({*found, *(torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipped else ())})
+        whole = any(name.startswith("torch.nn.modules.") for name in classes)
+        what = f"a whole model, with {listed(classes)}" if whole else listed(classes)
+        raise InputError(
+            f"{path} holds code beside tensors, which pathfm does not run ({what}); load it where you trust it and save its "
+            "state_dict alone"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InputError(f"{path} {BROKEN}") from error
+    if isinstance(loaded, torch.Tensor):
+        raise InputError(f"{path} holds a single tensor of shape {tuple(loaded.shape)}, not the weights of a model by name")
+    return _flat(loaded, torch.Tensor) if isinstance(loaded, Mapping | list | tuple) else {}
 
 
-def _flat(values: Mapping, tensor: type, prefix: str = "") -> dict[str, Any]:
+def _zip_of_tensors(path: Path) -> bool:
+    """Whether the file is the zip that `torch.save` writes (else its older format); InputError for another zip, or half of one."""
+    with open(path, "rb") as file:
+        if not file.read(len(ZIP)) == ZIP:
+            return False
+    if not is_zipfile(path):
+        raise InputError(f"{path} cannot be read as a file of PyTorch; it is truncated (its end is missing), download it again")
+    with ZipFile(path) as archive:
+        names = archive.namelist()
+    inner = {name.partition("/")[2] for name in names}
+    if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
+        raise InputError(
+            f"{path} is a TorchScript archive, a program with its weights, which pathfm does not run; load it with torch.jit.load where "
+            "you trust it and save its state_dict alone"
+        )
+    if any(name.endswith(".npy") for name in names):
+        raise InputError(f"{path} is an .npz archive of numpy, not a file of PyTorch")
+    if "data.pkl" not in inner:
+        raise InputError(f"{path} is a zip archive that holds {listed(names)}, not a file of PyTorch; if it holds weights, unpack it first")
+    return True
+
+
+def _flat(values: Mapping | list | tuple, tensor: type, prefix: str = "") -> dict[str, Any]:
     flat = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
+    for name, value in values.items() if isinstance(values, Mapping) else enumerate(values):
+        if isinstance(value, Mapping | list | tuple):
             flat |= _flat(value, tensor, f"{prefix}{name}.")
         elif isinstance(value, tensor):
             flat[f"{prefix}{name}"] = value.detach()
     return flat
+
+
+def _type(tensor) -> str:
+    """numpy's name of the type; one that no array has says so in more words."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if str(tensor.layout) != "torch.strided":
+        return f"{kind} (sparse)"
+    return f"{kind} (without values)" if tensor.is_meta else kind
 
 
 def _as_numpy(tensor) -> np.ndarray:

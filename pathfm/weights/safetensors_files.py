@@ -1,5 +1,6 @@
 """safetensors files in and out (https://github.com/huggingface/safetensors): tensors by name, no code."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from pathfm.errors import InputError
 from pathfm.files import replacing
 from pathfm.models.naming import listed
+from pathfm.weights.file_kinds import MAX_HEADER
 from pathfm.weights.tensors import TensorFile
 
 KINDS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
@@ -37,7 +39,7 @@ def open_safetensors(path: Path) -> TensorFile:
             shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
             types = {name: KINDS.get(part.get_dtype(), part.get_dtype().lower()) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} cannot be read as safetensors ({error}); download it again") from error
+        raise InputError(f"{path} cannot be read as safetensors ({_cut(path) or error}); download it again") from error
 
     def read(name: str) -> np.ndarray:
         # The file is opened anew for each tensor, so that the pages of those read before do not count as ours.
@@ -45,6 +47,26 @@ def open_safetensors(path: Path) -> TensorFile:
             return file.get_tensor(name)
 
     return TensorFile(path, read, shapes, types)
+
+
+def _cut(path: Path) -> str:
+    """How much of a truncated file is there, in words; "" for a file that is whole or whose header cannot be read.
+
+    The format is eight bytes of the header's length, the header in JSON with each tensor's offsets, and the tensors.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MAX_HEADER:
+            return ""
+        if size < 8 + length:
+            return f"it is truncated: {size:,} bytes, which is not even its header"
+        try:
+            entries = json.loads(file.read(length))
+            wanted = 8 + length + max(entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__")
+        except (ValueError, AttributeError, KeyError, TypeError, IndexError):
+            return ""
+    return f"it is truncated: {size:,} of {wanted:,} bytes" if size < wanted else ""
 
 
 def write_safetensors(tensors: Mapping[str, np.ndarray], path: str | Path) -> None:

@@ -3,41 +3,67 @@
 A pickle that holds code is never run: PyTorch files are read with `weights_only=True`. torch is an extra of pathfm.
 """
 
+import re
 from pathlib import Path
 
 from pathfm.errors import InputError
 from pathfm.files import inside, read_json
 from pathfm.models.naming import listed
+from pathfm.weights.file_kinds import kind_of
 from pathfm.weights.pytorch_files import open_pytorch
 from pathfm.weights.safetensors_files import open_safetensors
 from pathfm.weights.tensors import TensorFile
 
 IN_FOLDERS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-PYTORCH = (".pth", ".pt", ".bin", ".ckpt")
-WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<script", b"<body")
+SHARD = re.compile(r"(?P<stem>.+)-\d+-of-0*(?P<count>[1-9]\d*)(?P<suffix>\.\w+)")
+
+OTHER_FOLDERS = {
+    "card.json": "a folder of weights of pathfm, which training takes with --config.init",
+    "adapter_config.json": "an adapter of peft without its base; load it there and save the state_dict of model.merge_and_unload()",
+    "zero_to_fp32.py": "a checkpoint of DeepSpeed; run the zero_to_fp32.py in it and import the file that it writes",
+    ".metadata": "a distributed checkpoint; `python -m torch.distributed.checkpoint.format_utils dcp_to_torch` makes one file of it",
+    "saved_model.pb": "a SavedModel of TensorFlow, which pathfm does not read",
+}
+"""Files that tell what a folder is, and what to say of it."""
 
 
 def open_tensors(path: str | Path) -> TensorFile:
     """The tensors of a file, of an index of shards (`*.index.json`), or of a folder that holds one of them under its usual name.
 
-    Raises InputError when it is missing, truncated, no weight file (a web page, a pointer of Git LFS), or holds code.
+    The content decides, not the suffix. Raises InputError when it is missing, truncated, no weight file, one shard of several, or holds
+    code.
     """
     path = Path(path)
     if path.is_dir():
-        found = next((path / name for name in IN_FOLDERS if (path / name).exists()), None)
-        if found is None:
-            raise InputError(f"{path} holds none of {', '.join(IN_FOLDERS)}; name the weight file itself")
-        path = found
+        path = _in_folder(path)
     if not path.is_file():
         raise InputError(f"{path} is missing")
     if path.name.endswith(".index.json"):
         return _sharded(path)
-    _refuse_what_is_no_weight_file(path)
-    if path.suffix == ".safetensors":
-        return open_safetensors(path)
-    if path.suffix in PYTORCH:
-        return open_pytorch(path)
-    raise InputError(f"{path} is no weight file that pathfm knows; they end in .safetensors, {', '.join(PYTORCH)} or .index.json")
+    shard = SHARD.fullmatch(path.name)
+    if shard and int(shard["count"]) > 1:
+        index = f"{shard['stem']}{shard['suffix']}.index.json"
+        raise InputError(f"{path} is one of {shard['count']} shards; give their folder, or their index {index}")
+    return _one_file(path)
+
+
+def _one_file(path: Path) -> TensorFile:
+    return open_safetensors(path) if kind_of(path) == "safetensors" else open_pytorch(path)
+
+
+def _in_folder(folder: Path) -> Path:
+    """The file of weights in a folder; InputError says what the folder is when it holds none."""
+    found = next((folder / name for name in IN_FOLDERS if (folder / name).exists()), None)
+    if found:
+        return found
+    what = next((what for name, what in OTHER_FOLDERS.items() if (folder / name).exists()), None)
+    if what:
+        raise InputError(f"{folder} is {what}")
+    shards = sorted(path.name for path in folder.iterdir() if SHARD.fullmatch(path.name))
+    if shards:
+        shard = SHARD.fullmatch(shards[0])
+        raise InputError(f"{folder} holds shards ({listed(shards)}) without {shard['stem']}{shard['suffix']}.index.json; download that too")
+    raise InputError(f"{folder} holds none of {', '.join(IN_FOLDERS)}; name the weight file itself")
 
 
 def _sharded(path: Path) -> TensorFile:
@@ -45,21 +71,15 @@ def _sharded(path: Path) -> TensorFile:
     places = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
         raise InputError(f"{path} is no index of shards: it lacks weight_map")
-    shards = {place: open_tensors(inside(path.parent, place)) for place in sorted(set(places.values()))}
+    files = {place: inside(path.parent, place) for place in sorted(set(places.values()))}
+    absent = [place for place, file in files.items() if not file.is_file()]
+    if absent:
+        verb = "is" if len(absent) == 1 else "are"
+        raise InputError(f"of the {len(files)} shards of {path}, {listed(absent)} {verb} missing; download all into one folder")
+    shards = {place: _one_file(file) for place, file in files.items()}
     missing = sorted(name for name, place in places.items() if name not in shards[place].shapes)
     if missing:
         raise InputError(f"{path} places tensors in shards that lack them: {listed(missing)}; download all files of one version again")
     shapes = {name: shards[place].shapes[name] for name, place in places.items()}
     types = {name: shards[place].types[name] for name, place in places.items()}
     return TensorFile(path, lambda name: shards[places[name]][name], shapes, types)
-
-
-def _refuse_what_is_no_weight_file(path: Path) -> None:
-    with open(path, "rb") as file:
-        start = file.read(256).lstrip()
-    if not start:
-        raise InputError(f"{path} is empty; download it again")
-    if start.lower().startswith(WEB_PAGES):
-        raise InputError(f"{path} is a web page, not a weight file: the download was refused; log in where it comes from and get it again")
-    if start.startswith(b"version https://git-lfs"):
-        raise InputError(f"{path} is a pointer of Git LFS, not the weights; get the file itself with `git lfs pull`")

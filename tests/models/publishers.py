@@ -58,6 +58,16 @@ HUGGING_FACE = {
 
 PUBLISHED = (*TIMM, *HUB, *HUGGING_FACE)
 
+REPUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (entry, {}) for name, entry in HUB.items()},
+    "phikon": ("vit_base_patch16_224", {"norm_layer": ("LayerNorm", {"eps": 1e-12})}),
+    "phikon_v2": ("vit_large_patch16_224", {"init_values": 1.0}),
+    "hibou_b": ("vit_base_patch14_reg4_dinov2", {"mlp_ratio": 5.33334} | PACKED),
+    "hibou_l": ("vit_large_patch14_reg4_dinov2", {"mlp_ratio": 5.34375} | PACKED),
+    "midnight_12k": ("vit_giant_patch14_dinov2", {}),
+}
+"""Models of other namings as timm, or somebody in timm's words, publishes them again."""
+
 
 @dataclass
 class Published:
@@ -97,6 +107,20 @@ def published(name: str, folder: Path) -> Published:
     model = replace(model, spec=spec)
     make = _of_timm if name in TIMM else _of_hub if name in HUB else _of_hugging_face
     return make(model, folder)
+
+
+def republished(name: str, folder: Path) -> tuple[Known, Any]:
+    """The model in timm's words with two blocks and a small grid, and timm's own class of it, whose weights lie in `model.safetensors`."""
+    from safetensors.torch import save_file
+
+    timm = import_timm()
+    model = known(name)
+    size = 154 if model.spec.image_size == 518 else 224
+    model = replace(model, spec=replace(model.spec, depth=2, image_size=size))
+    entry, arguments = REPUBLISHED[name]
+    theirs = timm.create_model(entry, num_classes=0, dynamic_img_size=True, depth=2, img_size=size, **timm_classes(arguments))
+    save_file(drawn(theirs).state_dict(), folder / "model.safetensors")
+    return model, theirs
 
 
 def _of_timm(model: Known, folder: Path) -> Published:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import ml_dtypes
 import numpy as np
@@ -17,7 +18,7 @@ from pathfm.models.checkpoint_names import chunked
 from pathfm.models.naming import write_tensors
 from pathfm.models.namings import HF_DINOV2, HF_DINOV2_5, HF_VIT, HF_VIT_5, HUB, TIMM
 from pathfm.models.vit import ViTSpec, by_name
-from pathfm.models.zoo import HALF, Known
+from pathfm.models.zoo import HALF, SCRATCH, Known
 from pathfm.weights.export import export_weights
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint, recognised
@@ -140,6 +141,44 @@ def test_the_model_is_recognised_by_names_and_shapes_or_the_question_is_put(tmp_
         recognised(open_checkpoint(tmp_path / "small.safetensors"))
 
 
+def recognising(tmp_path, monkeypatch, tensors, *models) -> str:
+    """What is said of a checkpoint with these tensors where the zoo has these models: the name of one, or why none."""
+    monkeypatch.setattr("pathfm.weights.importing.ZOO", {known.name: known for known in models})
+    save_file(tensors, tmp_path / "theirs.safetensors")
+    try:
+        return recognised(open_checkpoint(tmp_path / "theirs.safetensors")).name
+    except InputError as error:
+        return str(error)
+
+
+def test_a_model_whose_tensors_do_not_all_fit_is_never_offered(tmp_path, monkeypatch):
+    tensors = write_tensors(random_params(PLAIN), PLAIN, TIMM.rules(PLAIN))
+    told = partial(recognising, tmp_path, monkeypatch)
+    assert told(tensors, model(PLAIN)) == "demo"
+    assert "missing: pos_embed; no model of the zoo fits" in told({n: t for n, t in tensors.items() if n != "pos_embed"}, model(PLAIN))
+    more = tensors | {"blocks.0.adapter.weight": np.zeros((2, 24), np.float32)}
+    assert "unused: blocks.0.adapter.weight; no model of the zoo fits" in told(more, model(PLAIN))
+    misshapen = tensors | {"blocks.2.attn.proj.weight": np.zeros((24, 25), np.float32)}
+    assert "blocks.2.attn.proj.weight of shape (24, 25) gives" in told(misshapen, model(PLAIN))
+    without = replace(PLAIN, slots="patches")
+    told_of = told(write_tensors(random_params(without), without, TIMM.rules(without)), model(PLAIN))
+    assert "GELU of 48, no LayerScale, and position embeddings of other tokens than they" in told_of
+    with pytest.raises(InputError, match="which pathfm trains from scratch; say so with --arch demo"):
+        monkeypatch.setattr("pathfm.weights.importing.ZOO", {"demo": replace(model(PLAIN), source=SCRATCH)})
+        save_file(tensors, tmp_path / "theirs.safetensors")
+        recognised(open_checkpoint(tmp_path / "theirs.safetensors"))
+
+
+def test_in_timms_words_a_copy_of_another_naming_is_as_likely_unless_both_see_the_same(tmp_path, monkeypatch):
+    tensors = write_tensors(random_params(PLAIN), PLAIN, TIMM.rules(PLAIN))
+    first, copied = model(PLAIN, name="first"), model(replace(PLAIN, interpolation="bicubic"), HF_VIT, "copied")
+    assert recognising(tmp_path, monkeypatch, tensors, first, copied) == "first"
+    otherwise = replace(copied, std=(0.2, 0.2, 0.2))
+    assert "fit first, copied, which names and shapes do not tell apart" in recognising(tmp_path, monkeypatch, tensors, first, otherwise)
+    theirs = write_tensors(random_params(PLAIN), PLAIN, HF_VIT.rules(PLAIN))
+    assert recognising(tmp_path, monkeypatch, theirs, first, otherwise) == "copied"
+
+
 @pytest.fixture
 def theirs(tmp_path, monkeypatch):
     """A whole checkpoint of the model that the zoo calls demo in these tests, and its tensors."""
@@ -181,6 +220,11 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
         (lambda data: {"norm.weight": None}, "missing: norm.weight"),
         (lambda data: {"tail": np.zeros(2, np.float32)}, "unused: tail"),
         (lambda data: {"norm.bias": np.zeros(24, np.int32)}, "the tensor norm.bias is of the type i32, which is no type of weights"),
+        (
+            lambda data: {"norm.bias": np.zeros(24, np.int8)},
+            "of the type i8, which is no type of weights; if they are quantised, import those",
+        ),
+        (lambda data: {"norm.bias": np.zeros(0, np.float32)}, "1 tensors are empty, such as norm.bias: a part of a model that several"),
         (lambda data: {"pos_embed": np.zeros((1, 20, 24), np.float32)}, "holds no square grid of position embeddings"),
         (lambda data: {"blocks.2.norm1.weight": None}, "the tensors are those of 2 blocks of width 24"),
     ],
@@ -204,6 +248,25 @@ def test_another_architecture_is_said_in_words(theirs, tmp_path, capsys):
     code, told = said(capsys, theirs[0], "--arch", "uni", "--out", tmp_path / "w")
     assert code == 2
     assert "are those of 3 blocks of width 24, patch 8, 2 registers, GELU of 48, no LayerScale, but uni has 24 blocks of width 1024" in told
+    assert told.endswith("LayerScale; they fit demo\n")
+
+
+def test_what_fits_no_model_is_not_said_to_fit_one(theirs, tmp_path, capsys):
+    path, tensors = theirs
+    save_file({name: tensor for name, tensor in tensors.items() if name != "pos_embed"}, path)
+    code, told = said(capsys, path, "--arch", "uni", "--out", tmp_path / "w")
+    assert code == 2 and told.endswith("LayerScale; they fit no model of the zoo\n")
+
+
+def test_a_file_in_the_words_of_a_class_with_another_rule_of_interpolation_takes_that_rule(tmp_path, monkeypatch, capsys):
+    spec = replace(SCALED, interpolation="bicubic_offset")
+    monkeypatch.setitem(zoo.ZOO, "demo", model(spec, HUB))
+    save_file(write_tensors(random_params(spec), spec, TIMM.rules(spec)), tmp_path / "theirs.safetensors")
+    code, told = said(capsys, tmp_path / "theirs.safetensors", "--arch", "demo", "--out", tmp_path / "w")
+    assert code == 0 and open_weights(tmp_path / "w").spec.interpolation == "antialias"
+    assert (
+        "resampled by the rule of timm's VisionTransformer (antialias), in whose words the file is; demo was published with another" in told
+    )
 
 
 def test_models_out_of_scope_and_other_files_are_refused(tmp_path, capsys):
