@@ -32,7 +32,8 @@ def start(module: str, argv: list[str]) -> int:
         if any(argument in ("-h", "-help", "--help", "--helpfull") for argument in argv):
             print(usage(module))
             return DONE
-        config, workdir = parse(argv, command, schema_of(module))
+        left = import_module("pathfm.training.joining").without_joining_flags(argv) if module == "pathfm.train" else argv
+        config, workdir = parse(left, command, schema_of(module))
         import_module(module).run(config, workdir)
         return DONE
 
@@ -55,6 +56,8 @@ def usage(module: str) -> str:
         "FILE is a Python file with get_config(); see configs/. Only this file is executed. The keys:",
         "",
     ]
+    if module == "pathfm.train":
+        lines[1:1] = [" " * 7 + "[--coordinator HOST:PORT --processes N --process-id K] [--join-timeout SECONDS]"]
     return "\n".join(lines + [f"  --config.{name}={default}" for name, default in _keys(schema_of(module))])
 
 

@@ -11,7 +11,6 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
 
     sys.exit(start("pathfm.train", sys.argv[1:]))
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from pathfm.configuration import to_json
 from pathfm.errors import InputError, StoppedEarly
 from pathfm.files import replacing
 from pathfm.input.augment import augmented, patient_keys
-from pathfm.input.bags import Bags, batches, name_bad_records, validation_batches
+from pathfm.input.bags import Bags, batches, validation_batches
 from pathfm.input.paired import TrainingData, open_training_data
 from pathfm.input.schedule import Schedule, steps_of
 from pathfm.models import zoo
@@ -35,25 +34,30 @@ from pathfm.objectives import make_objective
 from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.objective import Objective
 from pathfm.progress import say
+from pathfm.training.bad_records import BadRecords
 from pathfm.training.checkpoints import Checkpoints
 from pathfm.training.config import TrainConfig
-from pathfm.training.health import warnings_of
+from pathfm.training.health import Divergence, warnings_of
 from pathfm.training.interruption import Interruption
 from pathfm.training.mesh import batch_sharding, local_slots, make_mesh, on_devices, state_shardings
-from pathfm.training.metrics import Clock, MetricWriter, show
+from pathfm.training.metrics import Clock, MetricWriter, show, validation_losses
 from pathfm.training.microbatch import part_size
 from pathfm.training.optimizer import make_optimizer
-from pathfm.training.step import State, compiler_options, initial_state, make_evaluate_step, make_train_step
+from pathfm.training.processes import in_company
+from pathfm.training.step import Ahead, State, compiler_options, initial_state, make_evaluate_step, make_train_step
 from pathfm.weights.folder import Weights, open_weights, save_weights
 
 
+@in_company
 def run(config: TrainConfig, workdir: Path) -> None:
     """Trains as the config says and leaves config.json, metrics.jsonl, checkpoints/ and weights/ in `workdir`.
 
-    A run that was stopped goes on where its newest checkpoint stands and ends with the same parameters, bit for bit.
+    A run that was stopped goes on where its newest checkpoint stands and ends with the same parameters, bit for bit. One that diverges
+    leaves its best weights and ends with an InputError.
     """
-    join_processes()
     keep_config(config, workdir)
+    divergence = Divergence(workdir)
+    divergence.refuse_to_go_on()
     mesh = make_mesh(config.mesh)
     slots = local_slots(mesh, config.batch)
     base = open_weights(config.init) if config.init else None
@@ -92,7 +96,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     )
     evaluate_step = jax.jit(make_evaluate_step(objective, prepare, config.seed, part), in_shardings=(shardings.params, batched))
 
-    checkpoints = Checkpoints(workdir / "checkpoints")
+    checkpoints = Checkpoints(workdir / "checkpoints", validation_losses(workdir / "metrics.jsonl"))
     step = checkpoints.latest() or 0
     if step:
         say(f"going on from step {step} of {workdir}")
@@ -108,35 +112,49 @@ def run(config: TrainConfig, workdir: Path) -> None:
         Bags(data.train, schedule, config.tiles, steps, slots, data.expression), len(slots), step, config.threads, config.workers
     )
     clock = Clock(config.batch, objective.flops(config.batch, config.tiles))
-    bad, bad_validation, unlogged = set(), set(), None
+    bad, bad_validation = BadRecords(data.train, config.max_bad), BadRecords(data.validation, config.max_bad)
+    ahead, unlogged = Ahead(), None
     with checkpoints, Interruption() as interruption, MetricWriter(workdir, step, active=jax.process_index() == 0) as writer:
         while True:
-            stop = interruption.requested(step)
-            if unlogged is not None and (stop or step == steps or step % evaluate_every == 0):
-                log(*unlogged, writer, steps)
+            stop, due, validation = interruption.requested(), step == steps or step % evaluate_every == 0, {}
+            if unlogged is not None and (stop or due):
+                log(*unlogged, writer, steps, divergence)
                 unlogged = None
-            if step % evaluate_every == 0 or step == steps or stop:
-                validation = evaluated(evaluate_step, state.params, data, config, slots, batched, bad_validation)
+            if stop or due or step % log_every == 0:
+                bad.settle()
+            if due and not stop and not divergence:
+                validation = evaluated(evaluate_step, state.params, data, config, slots, batched, bad_validation, interruption)
+                stop = not validation
+            if validation:
                 writer.write(step, validation)
                 show(step, steps, validation)
-                checkpoints.save(step, state, validation["validation_loss"])
+                divergence.of_losses(step, validation)
+            if (stop or due) and not divergence.of_state(step, state):
+                checkpoints.save(step, state, validation.get("validation_loss"))
+            if divergence or (step == steps and not stop):
+                break
             if stop:
                 checkpoints.finish()
                 raise StoppedEarly(f"stopped at step {step} of {steps} on request; run the same command again to go on")
-            if step == steps:
-                break
             batch = clock.waiting(stream)
-            bad |= name_bad_records(batch.pop("bad"), data.train, bad, config.max_bad)
+            bad.note(batch.pop("bad"))
             state, metrics = train_step(state, on_devices(batched, batch))
+            ahead.wait(metrics)
             step += 1
             if unlogged is not None:
-                log(*unlogged, writer, steps)
+                log(*unlogged, writer, steps, divergence)
             unlogged = (step, metrics, clock.lap()) if step % log_every == 0 or step == steps else None
         checkpoints.finish()
-        best = checkpoints.best() if config.select == "best" else None
+        best = checkpoints.best() if config.select == "best" or divergence else None
+        if divergence and best is None:
+            raise divergence.error(checkpoints.latest(), None)
         chosen = steps if best is None else best
         params = state.params if chosen == steps else checkpoints.restore(chosen, state_shapes, shardings).params
+        last_good = checkpoints.latest()
 
+    if divergence:
+        keep_weights(workdir, plain(params, encoder), chosen, config, data, tower, base)
+        raise divergence.error(last_good, chosen)
     if chosen == 0:
         say("warning: no step has less loss on validation patients than the start; the weights are those of step 0")
     for warning in warnings_of(workdir / "metrics.jsonl", config):
@@ -152,13 +170,6 @@ class Tower:
     spec: ViTSpec
     mean: tuple[float, ...]
     std: tuple[float, ...]
-
-
-def join_processes() -> None:
-    """Joins the other processes of a pod or of a SLURM job; on one machine does nothing."""
-    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1 or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
-    if several or "JAX_COORDINATOR_ADDRESS" in os.environ:
-        jax.distributed.initialize()
 
 
 def keep_config(config: TrainConfig, workdir: Path) -> None:
@@ -229,21 +240,34 @@ def plain(params: Any, encoder: ImageTower) -> Any:
 
 
 def evaluated(
-    evaluate_step, params: Any, data: TrainingData, config: TrainConfig, slots: range, sharding, bad: set[int]
+    evaluate_step,
+    params: Any,
+    data: TrainingData,
+    config: TrainConfig,
+    slots: range,
+    sharding,
+    bad: BadRecords,
+    interruption: Interruption,
 ) -> dict[str, float]:
-    """Loss and metrics on the validation patients, weighted by the patients of each batch; `bad` collects records already named."""
+    """Loss and metrics on the validation patients, weighted by the patients of each batch; nothing when a stop is requested between."""
     sums, patients = defaultdict(float), 0
     for batch in validation_batches(data.validation, slots, config.batch, config.tiles, config.seed, data.validation_expression):
-        bad |= name_bad_records(batch.pop("bad"), data.validation, bad, config.max_bad)
+        if interruption.requested():
+            return {}
+        bad.note(batch.pop("bad"))
         metrics, count = evaluate_step(params, on_devices(sharding, batch))
         patients += int(count)
         for name, value in metrics.items():
             sums[f"validation_{name}"] += float(value) * int(count)
+    bad.settle()
     return {name: value / patients for name, value in sums.items()}
 
 
-def log(step: int, metrics: dict[str, jax.Array], speed: dict[str, float], writer: MetricWriter, steps: int) -> None:
+def log(
+    step: int, metrics: dict[str, jax.Array], speed: dict[str, float], writer: MetricWriter, steps: int, divergence: Divergence
+) -> None:
     values = {name: float(value) for name, value in metrics.items()} | speed
+    divergence.of_losses(step, values)
     writer.write(step, values)
     show(step, steps, {name: values[name] for name in ("loss", "examples_per_second", "data_wait_share")})
 

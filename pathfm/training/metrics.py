@@ -69,6 +69,12 @@ def _stays(line: dict, start: int) -> bool:
     return line["step"] < start or (line["step"] == start and "validation_loss" not in line)
 
 
+def validation_losses(path: Path) -> dict[int, float]:
+    """The finite validation losses that metrics.jsonl holds, by step; of a step's several, the last."""
+    lines = [json.loads(line) for line in _lines(path)]
+    return {line["step"]: line["validation_loss"] for line in lines if line.get("validation_loss") is not None}
+
+
 def _lines(path: Path) -> list[str]:
     """The whole lines of the file; a last line that a kill cut short is left out."""
     if not path.exists():

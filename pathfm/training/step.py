@@ -1,5 +1,6 @@
 """One step of training as a pure function of (state, batch), the same for every objective."""
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,6 +45,24 @@ def make_train_step(objective: Objective, prepare: Prepare, optimizer: optax.Gra
         return State(state.step + 1, params, optimizer_state), metrics
 
     return step
+
+
+class Ahead:
+    """Holds the host to a few steps ahead of the devices: enough to keep them busy, with the batches of these steps alone in their memory.
+
+    Without a bound XLA on several CPU devices waits for ever: a device that has 32 programs waiting keeps the thread that another needs.
+    """
+
+    STEPS = 4
+
+    def __init__(self):
+        self._running: deque[Any] = deque()
+
+    def wait(self, results: Any) -> None:
+        """Waits for the results of the step `STEPS` before the one whose results are given."""
+        self._running.append(results)
+        if len(self._running) > self.STEPS:
+            jax.block_until_ready(self._running.popleft())
 
 
 def compiler_options(platform: str, remat: str) -> dict[str, str] | None:
