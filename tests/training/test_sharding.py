@@ -13,7 +13,7 @@ from pathfm.training import mesh as meshes
 from pathfm.training.config import AugmentConfig, MeshConfig, ObjectiveConfig, OptimizerConfig
 from pathfm.training.mesh import batch_sharding, make_mesh, on_devices, state_shardings
 from pathfm.training.optimizer import make_optimizer
-from pathfm.training.step import initial_state, make_train_step
+from pathfm.training.step import Ahead, initial_state, make_train_step
 
 SPEC = ViTSpec(width=64, depth=1, heads=2, mlp_width=128, patch=8, image_size=16)
 OBJECTIVES = {
@@ -85,6 +85,22 @@ def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypat
         for ours, theirs in zip(jax.tree.leaves(found), leaves, strict=True):
             assert np.linalg.norm(ours - theirs) <= 1e-5 * max(np.linalg.norm(theirs), 1e-3 * whole / np.sqrt(len(leaves)))
         np.testing.assert_allclose(other_losses, losses, rtol=1e-3)
+
+
+def test_many_steps_that_nobody_reads_do_not_block_the_devices():
+    mesh = make_mesh(MeshConfig(), jax.devices()[:8])
+    rows, everywhere = batch_sharding(mesh), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+    def step(weights, batch):
+        return weights - 0.1 * batch.T @ jnp.tanh(batch @ weights)
+
+    step = jax.jit(step, in_shardings=(everywhere, rows), out_shardings=everywhere)
+    weights, batch = jax.device_put(jnp.ones((64, 64)), everywhere), jax.device_put(jnp.ones((16, 64)), rows)
+    ahead = Ahead()
+    for _ in range(300):
+        weights = step(weights, batch)
+        ahead.wait(weights)
+    assert np.isfinite(np.asarray(weights)).all()
 
 
 def test_large_parameters_are_really_split():
