@@ -133,10 +133,10 @@ def together() -> Iterator[None]:
         if jax.process_index() == 0:
             raise
         raise SystemExit(STOPPED_EARLY if isinstance(error, StoppedEarly) else WRONG_INPUT) from None
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         who = f"process {jax.process_index()} of {jax.process_count()}"
         mistake = isinstance(error, InputError)
-        code = WRONG_INPUT if mistake else 1
+        code = WRONG_INPUT if mistake else STOPPED_EARLY if isinstance(error, KeyboardInterrupt) else 1
         sentence = f"{who}: {error if mistake else type(error).__name__}"
         if not _ring(code, sentence):
             listener.join()  # another process failed before; this error may be its doing

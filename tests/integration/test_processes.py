@@ -33,7 +33,7 @@ def cohort(tmp_path_factory):
 class Company:
     """Processes of one run, each with its standard error in a file."""
 
-    def __init__(self, cohort, workdir, *settings, held=None, processes=2, own=()):
+    def __init__(self, cohort, workdir, *settings, held=None, processes=2, own=(), only=None):
         self.workdir, self.folder = Path(workdir), Path(workdir).with_name(f"{Path(workdir).name}-{time.monotonic_ns()}")
         self.folder.mkdir(parents=True)
         with socket.socket() as free:
@@ -42,9 +42,10 @@ class Company:
         program = ["-m", "pathfm.train"] if held is None else ["-m", "tests.held_run", str(self.folder), *held, "--"]
         config = ["--config", str(ROOT / "configs" / "direct.py"), "--workdir", str(workdir), f"--config.cohort={cohort}"]
         config += ["--config.model=demo", "--config.batch=4", "--config.panel=protein_coding", "--config.log_every=1 steps", *settings]
-        self.logs = [self.folder / f"{number}.log" for number in range(processes)]
+        numbers = range(processes) if only is None else [only]
+        self.logs = [self.folder / f"{number}.log" for number in numbers]
         self.running = []
-        for number, log in enumerate(self.logs):
+        for number, log in zip(numbers, self.logs, strict=True):
             join = [f"--coordinator=127.0.0.1:{port}", f"--processes={processes}", f"--process-id={number}", f"--join-timeout={SECONDS}"]
             environ = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "TF_CPP_MIN_LOG_LEVEL": "0", "PYTHONPATH": str(ROOT)}
             arguments = [sys.executable, *program, *config, *(join if processes > 1 else ()), *(own[number] if own else ())]
@@ -136,6 +137,20 @@ def test_a_stop_of_one_stops_all_and_the_run_ends_with_the_same_bits_and_the_sam
     assert again.codes() == [0] * processes, again.said()
     assert f"going on from step {step} of" in again.said()[0]
     assert_same_run(tmp_path / "run", whole)
+
+
+def test_a_stop_while_the_data_are_opened_ends_with_the_code_that_asks_to_be_started_again(cohort, tmp_path):
+    company = Company(cohort, tmp_path / "run", *RUN, held=("open_training_data", "1"), processes=1)
+    company.stop_while_held(0)
+    assert company.codes() == [STOPPED_EARLY], company.said()
+    assert "run the same command again to go on" in company.said()[0]
+
+
+def test_a_stop_while_the_others_are_waited_for_does_not_wait(cohort, tmp_path):
+    company = Company(cohort, tmp_path / "run", *RUN, only=1)
+    company.wait_until(lambda: "joins the others" in company.logs[0].read_text())
+    company.running[0].send_signal(signal.SIGTERM)
+    assert company.codes() == [STOPPED_EARLY], company.said()
 
 
 def test_one_process_speaks_for_all(cohort, undisturbed, tmp_path):
