@@ -69,9 +69,10 @@ def join() -> None:
 
 
 def _place(wanted: Joining) -> str:
-    if wanted.coordinator is None:
+    address = wanted.coordinator or distributed.global_state.coordinator_address  # jax's, once it has asked the launcher
+    if address is None:
         return "the address that the launcher gives"
-    return f"{wanted.coordinator}{', which is this machine alone' if is_loopback(wanted.coordinator) else ''}"
+    return f"{address}{', which is this machine alone' if is_loopback(address) else ''}"
 
 
 def _connect(wanted: Joining) -> None:
@@ -95,8 +96,8 @@ def _connect(wanted: Joining) -> None:
     if thread.is_alive():
         _leave_at_once(WRONG_INPUT)
         raise InputError(
-            f"the others did not all come within {wanted.seconds} s to {_place(wanted)}, where {wanted} waited; start every process, each "
-            "with its own --process-id, or wait longer with --join-timeout"
+            f"the others did not all come within {wanted.seconds} s to {_place(wanted)}, where {wanted} waited; start all of them, each with "
+            "an id of its own and the same coordinator, or wait longer with --join-timeout"
         )
     if errors:
         _leave_at_once(WRONG_INPUT)
