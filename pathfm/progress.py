@@ -9,17 +9,26 @@ T = TypeVar("T")
 
 SECONDS_BETWEEN_LINES = 10.0
 
+_silent = False
+
+
+def silence() -> None:
+    """For a process that another one speaks for: `say` and `track` show nothing from now on."""
+    global _silent
+    _silent = True
+
 
 def say(line: str) -> None:
     """One line for the user, on standard error, flushed at once; standard output stays free for results."""
-    print(line, file=sys.stderr, flush=True)
+    if not _silent:
+        print(line, file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
     """Yields `items` and shows how far they are; `total` is taken from `len(items)` where it has one."""
     if total is None and hasattr(items, "__len__"):
         total = len(items)
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not _silent:
         from tqdm import tqdm
 
         yield from tqdm(items, desc=what, total=total, unit=unit, dynamic_ncols=True)

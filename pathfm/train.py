@@ -12,7 +12,6 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
     sys.exit(start("pathfm.train", sys.argv[1:]))
 
 import dataclasses
-import os
 from pathlib import Path
 
 import jax
@@ -21,34 +20,40 @@ import numpy as np
 from pathfm.cohort.panel import choice_name
 from pathfm.errors import InputError, StoppedEarly
 from pathfm.folders.run import RunFolder
-from pathfm.input.bags import Bags, batches, name_bad_records
+from pathfm.input.bags import Bags, batches
 from pathfm.input.schedule import Schedule
 from pathfm.input.training_data import Part, TrainingData, open_training_data
 from pathfm.objectives.bank import Bank
 from pathfm.progress import say
 from pathfm.settings.terms import modalities_of
 from pathfm.settings.training import TrainConfig
+from pathfm.training.bad_records import BadRecords
 from pathfm.training.checkpoints import Checkpoints
 from pathfm.training.durations import Durations
-from pathfm.training.health import warnings_of
+from pathfm.training.health import Divergence, warnings_of
 from pathfm.training.interruption import Interruption
 from pathfm.training.mesh import batch_sharding, local_slots, make_mesh, on_devices, replicated
-from pathfm.training.metrics import Clock, MetricWriter, show
+from pathfm.training.metrics import Clock, MetricWriter, show, validation_losses
+from pathfm.training.processes import in_company
 from pathfm.training.program import Facts, Program, image_tower, make_program
 from pathfm.training.state import State
+from pathfm.training.step import Ahead
 from pathfm.training.validation import Validation
 from pathfm.weights.card import Base, Card, SeenModality
 from pathfm.weights.folder import Weights, open_weights, save_weights
 
 
+@in_company
 def run(config: TrainConfig, workdir: Path) -> None:
-    """Trains as the config says and leaves config.json, metrics.jsonl, checkpoints/ and weights/ in `workdir`.
+    """Trains as the config says and leaves config.json, run.json, metrics.jsonl, checkpoints/ and weights/ in `workdir`.
 
-    A run that was stopped goes on where its newest checkpoint stands and ends with the same parameters, bit for bit.
+    A run that was stopped goes on where its newest checkpoint stands and ends with the same parameters, bit for bit. One that diverges
+    leaves its best weights and ends with an InputError.
     """
-    join_processes()
     folder, first = RunFolder(workdir), jax.process_index() == 0
     folder.keep_config(config, write=first)
+    divergence = Divergence(folder)
+    divergence.refuse_to_go_on()
     mesh = make_mesh(config.mesh)
     slots = local_slots(mesh, config.batch)
     base = open_weights(config.init) if config.init else None
@@ -64,7 +69,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     bank = make_bank(data.train, mesh) if program.objective.needs_bank else None
     batched, steps = batch_sharding(mesh), durations.steps
 
-    checkpoints = Checkpoints(folder.checkpoints)
+    checkpoints = Checkpoints(folder.checkpoints, validation_losses(folder.metrics()))
     step = checkpoints.latest() or 0
     state = program.start(config.seed, base)
     if step:
@@ -79,48 +84,53 @@ def run(config: TrainConfig, workdir: Path) -> None:
     stream = batches(bags, len(slots), step, config.threads, config.workers)
     validate = Validation(data.validation, config, slots)
     clock = Clock(config.batch, program.objective.flops(config.batch, config.tiles))
-    bad, unlogged = set(), None
+    bad, ahead, unlogged = BadRecords(train, config.max_bad), Ahead(), None
     with checkpoints, Interruption() as interruption, MetricWriter(folder, step, active=first) as writer:
         while True:
-            stop = interruption.requested(step)
-            if unlogged is not None and (stop or step == steps or step % durations.evaluate_every == 0):
-                log(*unlogged, writer, steps)
+            stop, due, validation = interruption.requested(), step == steps or step % durations.evaluate_every == 0, {}
+            if unlogged is not None and (stop or due):
+                log(*unlogged, writer, steps, divergence)
                 unlogged = None
-            if step % durations.evaluate_every == 0 or step == steps or stop:
-                validation = validate(program, state, bank, batched)
+            if stop or due or step % durations.log_every == 0:
+                bad.settle()
+            if due and not stop and not divergence:
+                validation = validate(program, state, bank, batched, interruption)
+                stop = not validation
+            if validation:
                 writer.write(step, validation)
                 show(step, steps, validation)
-                checkpoints.save(step, state, validation["validation_loss"])
+                divergence.of_losses(step, validation)
+            if (stop or due) and not divergence.of_state(step, state):
+                checkpoints.save(step, state, validation.get("validation_loss"))
+            if divergence or (step == steps and not stop):
+                break
             if stop:
                 checkpoints.finish()
                 raise StoppedEarly(f"stopped at step {step} of {steps} on request; run the same command again to go on")
-            if step == steps:
-                break
             batch = clock.waiting(stream)
-            bad |= name_bad_records(batch.pop("bad"), train, bad, config.max_bad)
+            bad.note(batch.pop("bad"))
             state, metrics = program.train_step(state, on_devices(batched, batch), bank)
+            ahead.wait(metrics)
             step += 1
             if unlogged is not None:
-                log(*unlogged, writer, steps)
+                log(*unlogged, writer, steps, divergence)
             unlogged = (step, metrics, clock.lap()) if step % durations.log_every == 0 or step == steps else None
         checkpoints.finish()
-        best = checkpoints.best() if config.select == "best" else None
+        best = checkpoints.best() if config.select == "best" or divergence else None
+        if divergence and best is None:
+            raise divergence.error(checkpoints.latest(), None)
         chosen = steps if best is None else best
         state = state if chosen == steps else program.restored(checkpoints, chosen, state.fixed)
+        last_good = checkpoints.latest()
 
+    keep_weights(folder, program, state, chosen, config, data, base)
+    if divergence:
+        raise divergence.error(last_good, chosen)
     if chosen == 0:
         say("warning: no step has less loss on validation patients than the start; the weights are those of step 0")
     for warning in warnings_of(folder.metrics(), program.objective):
         say(f"warning: {warning}")
-    keep_weights(folder, program, state, chosen, config, data, base)
     say(f"done: {folder.weights} holds the weights of step {chosen} of {steps}")
-
-
-def join_processes() -> None:
-    """Joins the other processes of a pod or of a SLURM job; on one machine does nothing."""
-    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1 or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
-    if several or "JAX_COORDINATOR_ADDRESS" in os.environ:
-        jax.distributed.initialize()
 
 
 def refuse_leaks(base: Weights | None, data: TrainingData, config: TrainConfig) -> None:
@@ -146,8 +156,11 @@ def make_bank(part: Part, mesh: jax.sharding.Mesh) -> Bank:
     return jax.device_put(Bank(values, present, patients, part.cancer, part.site), replicated(mesh))
 
 
-def log(step: int, metrics: dict[str, jax.Array], speed: dict[str, float], writer: MetricWriter, steps: int) -> None:
+def log(
+    step: int, metrics: dict[str, jax.Array], speed: dict[str, float], writer: MetricWriter, steps: int, divergence: Divergence
+) -> None:
     values = {name: float(value) for name, value in metrics.items()} | speed
+    divergence.of_losses(step, values)
     writer.write(step, values)
     show(step, steps, {name: values[name] for name in ("loss", "examples_per_second", "data_wait_share")})
 

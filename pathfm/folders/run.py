@@ -50,6 +50,11 @@ class RunFolder:
         return self.root / "weights"
 
     @property
+    def divergence_file(self) -> Path:
+        """There once the run has diverged."""
+        return self.root / "diverged.json"
+
+    @property
     def finished(self) -> bool:
         return (self.weights / "card.json").exists()
 

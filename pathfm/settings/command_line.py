@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pathfm.errors import DONE, InputError, guarded
+from pathfm.settings.joining import without_joining_flags
 from pathfm.settings.schema import converted, from_dict, is_group, kind_of, listed_keys, partial_dict
 
 T = TypeVar("T")
@@ -30,7 +31,8 @@ def start(module: str, argv: list[str]) -> int:
         if any(argument in ("-h", "-help", "--help", "--helpfull") for argument in argv):
             print(usage(module))
             return DONE
-        config, workdir = parse(argv, command, schema_of(module))
+        left = without_joining_flags(argv) if module == "pathfm.train" else argv
+        config, workdir = parse(left, command, schema_of(module))
         import_module(module).run(config, workdir)
         return DONE
 
@@ -46,6 +48,7 @@ def schema_of(module: str) -> type:
 def usage(module: str) -> str:
     lines = [
         f"usage: python -m {module} --config FILE[:ARGUMENT] --workdir DIR [--config.KEY=VALUE …]",
+        *(["       [--coordinator HOST:PORT --processes N --process-id K] [--join-timeout SECONDS]"] if module == "pathfm.train" else []),
         "",
         f"FILE is a Python file with get_config(), or the name of a shipped one: {', '.join(shipped())}. Only this file is executed.",
         "The keys:",

@@ -1,11 +1,13 @@
 """Checkpoints of what training changes under their step: the newest, to go on from, and the best on validation patients."""
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers as policies
 
 from pathfm.errors import InputError
 from pathfm.files import quiet_abandoned_reads, reason, refuse_full_disk
@@ -19,23 +21,54 @@ def unwritten(what: str, error: Exception) -> str:
     return f"{what} could not be written: {first_line}; free some space and start the run again"
 
 
-class Checkpoints:
-    """The folder `checkpoints/` of a run. A save in progress is invisible until it is whole."""
+class _Manager(ocp.CheckpointManager):
+    """Orbax's, which would count its saves among the points at which processes settle where to stop: those are the loop's own."""
 
-    def __init__(self, folder: str | Path):
-        keep = policies.AnyPreservationPolicy(
-            [policies.LatestN(n=1), policies.BestN(get_metric_fn=lambda metrics: -metrics["validation_loss"], n=1)]
-        )
-        self._manager = ocp.CheckpointManager(
+    def reached_preemption(self, step: int) -> bool:
+        del step
+        return False
+
+
+@dataclass(frozen=True)
+class NewestAndBest:
+    """Which checkpoints stay: the newest, and of those with a loss in `losses` (step → validation loss) the best."""
+
+    losses: Mapping[int, float]
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        del context
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        return [step in (max(steps), best_of(self.losses, steps)) for step in steps]
+
+
+def best_of(losses: Mapping[int, float], steps: Iterable[int]) -> int | None:
+    """The step with the least loss; the earliest of equals, and None where no step has a loss."""
+    return min((step for step in steps if step in losses), key=lambda step: (losses[step], step), default=None)
+
+
+class Checkpoints:
+    """The folder `checkpoints/` of a run. A save in progress is invisible until it is whole.
+
+    `losses` are the validation losses that the run has written down: a checkpoint saved on a stop gets its own only when the run goes on.
+    """
+
+    def __init__(self, folder: str | Path, losses: Mapping[int, float]):
+        self._losses: dict[int, float] = {}
+        self._manager = _Manager(
             Path(folder).absolute(),
             item_handlers=ocp.StandardCheckpointHandler(),
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=keep,
+                preservation_policy=NewestAndBest(self._losses),
                 best_fn=lambda metrics: metrics["validation_loss"],  # has Orbax keep the metrics beside the state
                 best_mode="min",
                 cleanup_tmp_directories=True,
             ),
         )
+        for step in self._manager.all_steps():
+            kept = (self._manager.metrics(step) or {}).get("validation_loss")
+            loss = losses.get(step) if kept is None else kept
+            if loss is not None and math.isfinite(loss):
+                self._losses[step] = loss
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -48,18 +81,21 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The step with the least validation loss; the earliest of equals."""
-        losses = {step: metrics["validation_loss"] for step in self._manager.all_steps() if (metrics := self._manager.metrics(step))}
-        return min(losses, key=lambda step: (losses[step], step)) if losses else None
+        return best_of(self._losses, self._manager.all_steps())
 
     def save(self, step: int, state: State, validation_loss: float | None) -> None:
-        """Starts saving all but the fixed parameters; the state may be used and replaced at once. A step that is there already stays."""
+        """Starts saving all but the fixed parameters; the state may be used and replaced at once.
+
+        A step that is there already is left as it is, but for its loss.
+        """
+        if validation_loss is not None:
+            self._losses[step] = validation_loss
         if step in self._manager.all_steps():
             return
         changing = _changing(state)
         refuse_full_disk(self._folder(step), sum(leaf.nbytes for leaf in jax.tree.leaves(changing)))
-        metrics = None if validation_loss is None else {"validation_loss": validation_loss}
         try:
-            self._manager.save(step, args=ocp.args.StandardSave(changing), metrics=metrics)
+            self._manager.save(step, args=ocp.args.StandardSave(changing), metrics={"validation_loss": validation_loss})
         except FAILURES as error:
             raise InputError(unwritten(f"the checkpoint of step {step} of {self._manager.directory}", error)) from error
 

@@ -1,9 +1,17 @@
-"""Signs that a finished run has learned nothing, or has collapsed."""
+"""Signs that a run diverges, and that a finished run has learned nothing or has collapsed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
+from pathfm.errors import InputError
+from pathfm.files import read_json, write_json
+from pathfm.folders.run import RunFolder
 from pathfm.objectives.objective import Objective
+from pathfm.training.processes import Common
 
 PREFIX = "validation_"
 COLLAPSED = 1.5  # effective rank
@@ -19,6 +27,61 @@ def warnings_of(lines: Sequence[Mapping[str, Any]], objective: Objective) -> lis
     ranks = [value for name, value in last.items() if name.rpartition("/")[2] == "effective_rank"]
     if ranks and min(ranks) < COLLAPSED:
         found.append(f"the embeddings have collapsed: their effective rank is {min(ranks):.2f}")
-    if validations[-1]["validation_loss"] is None:
-        found.append("the loss is not a number")
     return found
+
+
+class Divergence:
+    """The first step at which something was not finite; false as long as all is."""
+
+    def __init__(self, folder: RunFolder):
+        self._folder = folder
+        self.step: int | None = None
+        self.what = ""
+
+    def __bool__(self) -> bool:
+        return self.step is not None
+
+    def of_losses(self, step: int, values: Mapping[str, float]) -> bool:
+        """Whether training has diverged, now that these values of a step are known."""
+        for name in ("loss", "validation_loss"):
+            if not self and not math.isfinite(values.get(name, 0.0)):
+                self.step, self.what = step, name.replace("_", " ")
+        return bool(self)
+
+    def of_state(self, step: int, state: Any) -> bool:
+        """Whether training has diverged, now that the state of a step is there: a checkpoint must hold none that is not finite."""
+        if not self and not all_finite(state):
+            self.step, self.what = step, "state"
+        return bool(self)
+
+    def refuse_to_go_on(self) -> None:
+        """InputError for a run folder whose run has diverged: the same would happen again."""
+        file = self._folder.divergence_file
+        if file.exists():
+            found = read_json(file)
+            raise InputError(
+                f"the run in {self._folder.root} diverged: its {found['what']} at step {found['step']} is not finite; train with a lower "
+                f"--config.optimizer.learning_rate in another --workdir, or remove {file} to go on from step {found['last_good']}"
+            )
+
+    def error(self, last_good: int | None, kept: int | None) -> Common:
+        """Marks the run folder as diverged; the error says from which step the newest checkpoint and the weights are."""
+        if jax.process_index() == 0:
+            write_json({"step": self.step, "what": self.what, "last_good": last_good or 0}, self._folder.divergence_file)
+        good = "there is no checkpoint before it" if last_good is None else f"the last good checkpoint is that of step {last_good}"
+        weights = "no weights are kept" if kept is None else f"{self._folder.weights} holds the best so far, of step {kept}"
+        return Common(
+            f"training has diverged: the {self.what} at step {self.step} is not finite; {good}, and {weights}; "
+            "train with a lower --config.optimizer.learning_rate in another --workdir"
+        )
+
+
+@jax.jit
+def _finite(leaves: list[jax.Array]) -> list[jax.Array]:
+    return [jnp.all(jnp.isfinite(leaf)) for leaf in leaves]
+
+
+def all_finite(state: Any) -> bool:
+    """Whether every number of the state is finite; the same answer in every process."""
+    leaves = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return all(bool(finite) for finite in _finite(leaves))

@@ -4,7 +4,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax
 from tensorboardX import SummaryWriter
@@ -68,6 +69,11 @@ class MetricWriter:
 def _stays(line: dict, start: int) -> bool:
     """Whether a line is kept when a run goes on from `start`, which begins with validating that step again."""
     return line["step"] < start or (line["step"] == start and "validation_loss" not in line)
+
+
+def validation_losses(lines: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+    """The finite validation losses among the lines of metrics.jsonl, by step; of a step's several, the last."""
+    return {line["step"]: line["validation_loss"] for line in lines if line.get("validation_loss") is not None}
 
 
 class Clock:

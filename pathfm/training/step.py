@@ -1,6 +1,8 @@
 """One step of training as a pure function of (state, batch), the same for every objective."""
 
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +50,24 @@ def make_evaluate_step(objective: Objective, prepare: Prepare, seed: int, part: 
         return {"loss": value, **metrics}, jnp.sum(batch["patient"] >= 0)
 
     return step
+
+
+class Ahead:
+    """Holds the host to a few steps ahead of the devices: enough to keep them busy, with the batches of these steps alone in their memory.
+
+    Without a bound XLA on several CPU devices waits for ever: a device that has 32 programs waiting keeps the thread that another needs.
+    """
+
+    STEPS = 4
+
+    def __init__(self):
+        self._running: deque[Any] = deque()
+
+    def wait(self, results: Any) -> None:
+        """Waits for the results of the step `STEPS` before the one whose results are given."""
+        self._running.append(results)
+        if len(self._running) > self.STEPS:
+            jax.block_until_ready(self._running.popleft())
 
 
 def compiler_options(platform: str, remat: str) -> dict[str, str] | None:

@@ -15,6 +15,7 @@ from pathfm.models.namings import NAMINGS, TIMM, Naming, facts, facts_of, fitted
 from pathfm.models.vit import ViTSpec
 from pathfm.models.zoo import SCRATCH, ZOO, Known
 from pathfm.weights.card import IMPORTED, Card
+from pathfm.weights.folder import save_weights
 from pathfm.weights.origin import Origin
 from pathfm.weights.tensor_files import open_tensors
 from pathfm.weights.tensors import TensorFile

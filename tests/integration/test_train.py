@@ -150,6 +150,26 @@ def test_a_run_stops_on_request_with_code_75_and_leaves_a_checkpoint(cohort, bas
         open_weights(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "select"), [("direct", "best"), ("contrastive", "last")])
+def test_a_run_that_diverges_ends_in_words_with_its_best_weights_and_does_not_begin_again(name, select, cohort, base, tmp_path):
+    far = {"learning_rate": 1e30, "warmup": "1 steps", "clip_norm": 1e30}
+    config = shrunk(name, cohort, init=str(base), train_for="100 steps", evaluate_every="1 steps", log_every="1 steps", optimizer=far)
+    config = config.replace(select=select)
+    with pytest.raises(InputError, match="training has diverged: the .* at step .* is not finite") as error:
+        run(config, tmp_path)
+    weights = open_weights(tmp_path)
+    assert f"best so far, of step {weights.card['step']}" in str(error.value)
+    assert all(np.isfinite(values).all() for values in by_name(weights.params).values())
+    saved = {int(path.name) for path in (tmp_path / "checkpoints").iterdir()}
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = {line["step"]: line["validation_loss"] for line in lines if "validation_loss" in line}
+    assert f"checkpoint is that of step {max(saved)}" in str(error.value)
+    assert all(losses[step] is not None for step in saved)
+    assert weights.card["step"] == min(saved, key=lambda step: losses[step])
+    with pytest.raises(InputError, match="diverged: its .* remove .*diverged.json to go on"):
+        run(config, tmp_path)
+
+
 def test_lora_leaves_plain_weights_that_differ_from_the_base_by_low_rank(cohort, base, tmp_path):
     run(shrunk("direct", cohort, init=str(base), lora={"rank": 2, "modules": "blocks_0/mlp/in"}), tmp_path / "lora")
     assert open_weights(tmp_path / "lora").params.keys() == {"image", "head"}

@@ -13,6 +13,7 @@ from pathfm.training import mesh as meshes
 from pathfm.training.durations import Durations
 from pathfm.training.mesh import batch_sharding, make_mesh, on_devices, state_shardings
 from pathfm.training.program import Facts, Tower, make_program, preparation
+from pathfm.training.step import Ahead
 
 TOWER = Tower(ViTSpec(width=64, depth=1, heads=2, mlp_width=128, patch=8, image_size=16), (0.5,) * 3, (0.5,) * 3)
 FACTS = Facts(tile=16, widths={"expression": 48}, patients=100)
@@ -93,3 +94,19 @@ def test_large_parameters_are_really_split():
 def test_a_mesh_that_does_not_fit_is_refused():
     with pytest.raises(InputError, match="does not fit 8 devices"):
         make_mesh(MeshConfig(data=3, fsdp=2), jax.devices()[:8])
+
+
+def test_many_steps_that_nobody_reads_do_not_block_the_devices():
+    mesh = make_mesh(MeshConfig(), jax.devices()[:8])
+    rows, everywhere = batch_sharding(mesh), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+    def step(weights, batch):
+        return weights - 0.1 * batch.T @ jnp.tanh(batch @ weights)
+
+    step = jax.jit(step, in_shardings=(everywhere, rows), out_shardings=everywhere)
+    weights, batch = jax.device_put(jnp.ones((64, 64)), everywhere), jax.device_put(jnp.ones((16, 64)), rows)
+    ahead = Ahead()
+    for _ in range(300):
+        weights = step(weights, batch)
+        ahead.wait(weights)
+    assert np.isfinite(np.asarray(weights)).all()
