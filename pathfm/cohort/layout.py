@@ -49,9 +49,9 @@ def is_comment(line: str) -> bool:
     return line.startswith(("#", '"#'))
 
 
-def is_blank(line: str) -> bool:
-    """Whether a line holds nothing but delimiters and quotation marks."""
-    return not line.strip(' \t,;|"')
+def is_blank(line: str, delimiters: str = "\t,;|") -> bool:
+    """Whether a line holds nothing but delimiters, blanks and empty quotation marks."""
+    return not line.replace('""', "").strip(f"{delimiters} \t")
 
 
 def cells_of(lines: Sequence[str], at: int, delimiter: str, width: int | None = None) -> tuple[list[str], int]:

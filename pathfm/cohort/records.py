@@ -45,7 +45,7 @@ def records(text: Lines, layout: Layout, reach: int, short: bool, name: str) -> 
     at = 0
     while at < len(text.lines):
         line = text.lines[at]
-        if is_blank(line):
+        if is_blank(line, layout.delimiter):
             at += 1
             continue
         if is_comment(line):

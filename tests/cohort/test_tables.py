@@ -80,7 +80,7 @@ def test_decompressed_bytes_and_rows_are_bounded(tmp_path):
 
 
 ROWS = st.lists(
-    st.lists(st.sampled_from(["", "a", " b ", "NA", '"q"', '"', 'x"y', '"a""b"', "#1", "ü", "c d"]), min_size=3, max_size=5),
+    st.lists(st.sampled_from(["", "a", " b ", "NA", '"q"', '"', 'x"y', '"a""b"', "#1", "ü", "|", "c d"]), min_size=3, max_size=5),
     min_size=1,
     max_size=30,
 )
