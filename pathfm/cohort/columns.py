@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 OTHER_THAN_LETTERS = re.compile(r"[^a-z0-9]+")
+PUT_BEFORE = re.compile(r"^x(\.u\.feff)?[._]+(?=.)")  # by R, to a name that begins with a sign or a byte order mark
 
 
 def squash(name: str) -> str:
-    """Letters and digits of a name, in lower case."""
-    return OTHER_THAN_LETTERS.sub("", name.lower())
+    """Letters and digits of a name, in lower case, without what R puts before a name that is none of its own."""
+    return OTHER_THAN_LETTERS.sub("", PUT_BEFORE.sub("", name.lower()))
 
 
 def unique(names: Iterable[str]) -> list[str]:

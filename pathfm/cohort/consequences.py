@@ -35,6 +35,9 @@ CHANGING = frozenset(
             *"conservative_inframe_deletion inframe_variant missense_variant conservative_missense_variant".split(),
             *"non_conservative_missense_variant rare_amino_acid_variant coding_sequence_variant protein_altering_variant".split(),
             *"frameshift_truncation frameshift_elongation terminator_codon_variant stop_gained_SNV".split(),
+            # snpEff before it took the Sequence Ontology's terms
+            *"NON_SYNONYMOUS_CODING CODON_CHANGE CODON_INSERTION CODON_DELETION CODON_CHANGE_PLUS_CODON_INSERTION".split(),
+            *"CODON_CHANGE_PLUS_CODON_DELETION RARE_AMINO_ACID SPLICE_SITE_ACCEPTOR SPLICE_SITE_DONOR EXON_DELETED".split(),
             # ANNOVAR
             *("nonsynonymous SNV", "nonsynonymous", "stopgain", "stopgain SNV", "stoploss", "stoploss SNV", "startloss", "splicing"),
             *(f"{kind} {size}" for kind in ("frameshift", "nonframeshift") for size in ("insertion", "deletion", "substitution")),
@@ -61,6 +64,8 @@ NOT_CHANGING = frozenset(
             *"regulatory_region_ablation regulatory_region_amplification regulatory_region_variant regulatory_region".split(),
             *"intergenic_variant intergenic_region conserved_intergenic_variant intragenic_variant intragenic".split(),
             *"transcript_variant gene_fusion bidirectional_gene_fusion exon_variant structural_interaction_variant".split(),
+            # snpEff before it took the Sequence Ontology's terms
+            *"SYNONYMOUS_CODING SYNONYMOUS_START SYNONYMOUS_STOP START_GAINED SPLICE_SITE_REGION UTR_3_PRIME UTR_5_PRIME".split(),
             # ANNOVAR
             *("synonymous SNV", "UTR3", "UTR5", "ncRNA", "ncRNA_exonic", "ncRNA_intronic", "ncRNA_splicing", "ncRNA_UTR3", "ncRNA_UTR5"),
         ),

@@ -49,9 +49,9 @@ def is_comment(line: str) -> bool:
     return line.startswith(("#", '"#'))
 
 
-def is_blank(line: str) -> bool:
-    """Whether a line holds nothing but delimiters and quotation marks."""
-    return not line.strip(' \t,;|"')
+def is_blank(line: str, delimiters: str = "\t,;|") -> bool:
+    """Whether a line holds nothing but delimiters, blanks and empty quotation marks."""
+    return not line.replace('""', "").strip(f"{delimiters} \t")
 
 
 def cells_of(lines: Sequence[str], at: int, delimiter: str, width: int | None = None) -> tuple[list[str], int]:
@@ -65,7 +65,19 @@ def cells_of(lines: Sequence[str], at: int, delimiter: str, width: int | None = 
         return line.split(delimiter), 1
     if delimiter == "\t" and (width is None or line.count("\t") + 1 == width) and not (width and _may_go_on(lines, at, width)):
         return plain_cells(line), 1
-    reader = csv.reader((f"{line}\n" for line in lines[at:]), delimiter=delimiter, skipinitialspace=delimiter in ",;|", strict=True)
+    try:
+        return _quoted_cells(lines[at:], delimiter)
+    except csv.Error:
+        if '\\"' not in line:
+            raise
+        return _quoted_cells(
+            lines[at:], delimiter, doublequote=False, escapechar="\\"
+        )  # as R writes quotation marks within quotation marks
+
+
+def _quoted_cells(lines: Sequence[str], delimiter: str, **quotes) -> tuple[list[str], int]:
+    text = (f"{line}\n" for line in lines)
+    reader = csv.reader(text, delimiter=delimiter, skipinitialspace=delimiter in ",;|", strict=True, **quotes)
     try:
         return next(reader), reader.line_num
     except csv.Error as error:
@@ -139,6 +151,8 @@ def _delimiter(header: str, below: Sequence[str], name: str) -> str:
     found = [delimiter for delimiter in ",;|" if delimiter in bare]
     if not found and R_HEADER.match(header.strip()):
         return " "
+    if not found and any(below and all(sign in re.sub(r'"[^"]*"', "", row) for row in below) for sign in "\t,;|"):
+        raise InputError(_title(header, name))
     if not found and len(bare.split()) > 1 and below and all(len(row.split()) == len(bare.split()) for row in below):
         raise InputError(f"{name}: the delimiter cannot be told, only blanks part the column names; save the table with tabs or commas")
     if len(found) < 2:
@@ -164,6 +178,8 @@ def _with_unnamed(names: list[str], header: str, below: Sequence[str], delimiter
             rows.append(cells_of(below, at, delimiter, len(names))[0])
         except (OpenQuote, csv.Error):
             pass  # told where the row is read
+    if len(names) > 1 and names[0] and not any(names[1:]) and any(_filled(row) > 1 for row in rows):
+        raise InputError(_title(names[0], name))
     fewest = min(map(len, rows), default=0)
     if fewest <= len(names):
         return tuple(names)
@@ -179,6 +195,12 @@ def _with_unnamed(names: list[str], header: str, below: Sequence[str], delimiter
         )
     names = ["", *names[:named]] if row_names else names
     return (*names, *[""] * (fewest - len(names)))
+
+
+def _title(line: str, name: str) -> str:
+    return (
+        f"{name}: {line.strip()[:60]!r} stands alone where the names of several columns should; take a title out, the names must come first"
+    )
 
 
 def _filled(cells: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from pathfm.cohort.columns import squash
 from pathfm.cohort.consequences import changes_protein
-from pathfm.cohort.patients import tumour_patient
+from pathfm.cohort.patients import refuse_damaged, tumour_patient
 from pathfm.cohort.sequenced import read_sequenced
 from pathfm.cohort.tables import read_parts
 from pathfm.errors import InputError
@@ -125,6 +125,8 @@ def _add(calls: Calls, seen: Seen, part: pd.DataFrame, path: str | Path) -> set[
         raise InputError(
             f"{path}: a line of column names stands among the calls in a way that is not understood; give the joined files one by one"
         )
+    for name in patients:
+        refuse_damaged(name, str(path))
     patient = part["Tumor_Sample_Barcode"].map(patients)
     calls.unused["row without a tumour sample"] += int(patient.isna().sum())
     status = _mapped(part, "Mutation_Status", _is_somatic, True)
@@ -167,7 +169,7 @@ def _mapped(part: pd.DataFrame, column: str, meaning, absent: bool | None) -> pd
 
 def _count(unused: Counter, part: pd.DataFrame, column: str, rows: pd.Series, what: str) -> None:
     if rows.any():
-        for word, count in part.loc[rows, column].value_counts().items():
+        for word, count in part.loc[rows, column].value_counts().head(WORDS_TOLD).items():
             unused[f"{what} {word!r}"] += int(count)
 
 

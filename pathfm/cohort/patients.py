@@ -68,15 +68,17 @@ def find_patients(table: pd.DataFrame, name: str) -> list[str | None]:
             )
     chosen = patients[columns[0]]
     for line, patient in chosen.dropna().drop_duplicates().items():
-        refuse_shortened(patient, f"{name}, line {line}")
+        refuse_damaged(patient, f"{name}, line {line}")
         if squash(patient) in PATIENT_COLUMNS:
             raise InputError(f"{name}, line {line}: column names stand among the rows in a way that is not understood; part the tables")
     return [None if pd.isna(patient) else patient for patient in chosen]
 
 
-def refuse_shortened(name: str | None, place: str) -> None:
-    """InputError for a name that a spreadsheet took for a number and shortened, such as 1.23E+11."""
-    if isinstance(name, str) and SHORTENED.fullmatch(name):
+def refuse_damaged(name: str | None, place: str) -> None:
+    """InputError for a TCGA barcode that is cut, and for a name that a spreadsheet took for a number and shortened, such as 1.23E+11."""
+    if name and name.upper().startswith("TCGA-") and not is_barcode(name):
+        raise InputError(f"{place}: {name!r} is no whole TCGA barcode; the file is cut or damaged")
+    if name and SHORTENED.fullmatch(name):
         raise InputError(
             f"{place}: {name} is a name that a spreadsheet has shortened as a number; format the column as text and save it again"
         )

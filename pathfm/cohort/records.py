@@ -45,7 +45,7 @@ def records(text: Lines, layout: Layout, reach: int, short: bool, name: str) -> 
     at = 0
     while at < len(text.lines):
         line = text.lines[at]
-        if is_blank(line):
+        if is_blank(line, layout.delimiter):
             at += 1
             continue
         if is_comment(line):
@@ -112,6 +112,6 @@ def _of_width(cells: list[str], layout: Layout, reach: int, short: bool, place: 
             f"{place} has {count} fields where the header has {width}; a cell holds a {NAMED.get(layout.delimiter, 'delimiter')} without "
             "quotation marks, or two lines were joined into one"
         )
-    if short or count > reach:
+    if short or count > reach or not any(layout.names[count:]):
         return cells + [""] * (width - count)
     raise InputError(f"{place} has {count} fields where the header has {width}; the file is cut or damaged")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pathfm.cohort import barcodes
-from pathfm.cohort.patients import refuse_shortened
+from pathfm.cohort.patients import refuse_damaged
 from pathfm.cohort.tables import MISSING, read_table
 from pathfm.errors import InputError
 
@@ -40,7 +40,7 @@ def read_owners(path: Path) -> dict[str, dict[str, str | None]]:
     for line, row in _rows(path, ("slide", "patient", "sample", "site")):
         owner = {name: None if (row[name] or "").lower() in MISSING else row[name] for name in ("patient", "sample", "site")}
         for name in ("patient", "sample"):
-            refuse_shortened(owner[name], f"{path}, line {line}")
+            refuse_damaged(owner[name], f"{path}, line {line}")
         if row["site"] == "NA" and barcodes.is_tcga(owner["patient"] or "") and barcodes.site(owner["patient"]) == "NA":
             owner["site"] = "NA"
         if owners.setdefault(row["slide"], owner) != owner:

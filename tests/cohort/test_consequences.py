@@ -52,7 +52,15 @@ CHANGING = (
     *"Translation_Start_Site Start_Codon_SNP Start_Codon_DNP Start_Codon_Ins Start_Codon_Del Stop_Codon_Ins Stop_Codon_Del".split(),
     *"De_novo_Start_OutOfFrame De_novo_Start_InFrame Splice_Site_SNP Splice_Site_Ins Splice_Site_Del Splice_Site_DNP".split(),
     *("nonsynonymous SNV", "stopgain", "stoploss", "startloss", "frameshift deletion", "nonframeshift insertion", "splicing"),
-    *("exonic;splicing", "Missense", "Nonsense", "Truncating", "MISSENSE", "FRAME_SHIFT_DEL", "initiator_codon_variant"),
+    *(
+        "exonic;splicing",
+        "Missense",
+        "Truncating",
+        "NON_SYNONYMOUS_CODING",
+        "SPLICE_SITE_DONOR",
+        "FRAME_SHIFT_DEL",
+        "initiator_codon_variant",
+    ),
 )
 NOT_CHANGING = (
     *"Silent Intron RNA lincRNA IGR Splice_Region Targeted_Region 3'UTR 5'UTR 3'Flank 5'Flank Fusion".split(),

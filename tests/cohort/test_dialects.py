@@ -136,7 +136,7 @@ def test_what_r_writes_by_default(tmp_path):
         ]
         return ("\n".join(lines) + "\n").encode()
 
-    rows = [[cell.replace('"', "") for cell in row] for row in CLINICAL]
+    rows = [[cell.replace('"', '\\"') for cell in row] for row in CLINICAL]
     assert labels(tmp_path, write_table(rows[0], rows[1:]), write_table(MAF[0], MAF[1:])) == EXPECTED
 
 

@@ -207,6 +207,9 @@ def test_joined_files_that_lack_a_line_feed_or_a_column_are_refused(tmp_path):
     (tmp_path / "glued.maf").write_text(f"{HEADER}{row}{HEADER}{row}\n")
     with pytest.raises(InputError, match="glued.maf: line 2 has 7 fields where the header has 4; .* two lines were joined into one"):
         read_calls([tmp_path / "glued.maf"])
+    (tmp_path / "cut.maf").write_text(f"{HEADER[:-8]}\n{row[:-8]}")
+    with pytest.raises(InputError, match="cut.maf: 'TCGA-A7-A' is no whole TCGA barcode; the file is cut or damaged"):
+        read_calls([tmp_path / "cut.maf"])
     (tmp_path / "other.maf").write_text(f"{HEADER}{row}\nHugo_Symbol\tTumor_Sample_Barcode\nTP53\tTCGA-A7-A0D1\n")
     with pytest.raises(InputError, match="other.maf is no MAF: it lacks the column 'Variant_Classification'"):
         read_calls([tmp_path / "other.maf"])
