@@ -47,7 +47,7 @@ LEFT = {
     ),
     "a queue": re.compile(r"(.*\.)?queue\w*"),
     "prototypes": re.compile(r"(.*\.)?prototypes?\w*(\..+)?"),
-    "a text tower": re.compile(
+    "a text tower or another transformer": re.compile(
         r"(.*\.)?(text|text_\w+|transformer|token_embedding|positional_embedding|ln_final|logit_scale|logit_bias|language_model|bert)(\..+)?"
     ),
     "an average under other names": re.compile(r"(.*\.)?(ema|model_ema|ema_model|ema_weights|shadow_params|collected_params)(\..+)?"),

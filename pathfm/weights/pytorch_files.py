@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile, is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 
@@ -56,21 +56,33 @@ def _load(path: Path) -> dict[str, Any]:
             misnamed = path.suffix == ".safetensors"  # which torch would believe
             loaded = torch.load(file if misnamed else path, map_location="cpu", weights_only=True, mmap=zipped and not misnamed)
     except pickle.UnpicklingError as error:
-        found = re.findall(r"GLOBAL ([\w.]+)", str(error))
-        if not found:
+        code = _code_in(path, str(error))
+        if not code:
             raise InputError(f"{path} {BROKEN}") from error
-        classes = sorted({*found, *(torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipped else ())})
-        whole = any(name.startswith("torch.nn.modules.") for name in classes)
-        what = f"a whole model, with {listed(classes)}" if whole else listed(classes)
         raise InputError(
-            f"{path} holds code beside tensors, which pathfm does not run ({what}); load it where you trust it and save its "
+            f"{path} holds code beside tensors, which pathfm does not run ({code}); load it where you trust it and save its "
             "state_dict alone"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # a damaged file makes torch raise anything
         raise InputError(f"{path} {BROKEN}") from error
     if isinstance(loaded, torch.Tensor):
         raise InputError(f"{path} holds a single tensor of shape {tuple(loaded.shape)}, not the weights of a model by name")
     return _flat(loaded, torch.Tensor) if isinstance(loaded, Mapping | list | tuple) else {}
+
+
+def _code_in(path: Path, refusal: str) -> str:
+    """The classes and functions that a file asks for beside tensors, in words: all of them, or in torch's older format the one that was
+    refused; "" for none.
+    """
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    names = re.findall(r"GLOBAL ([\w.]+)", refusal)
+    if names and is_zipfile(path):
+        try:
+            names = sorted(get_unsafe_globals_in_checkpoint(path)) or names
+        except Exception as error:  # a damaged file makes torch raise anything
+            raise InputError(f"{path} {BROKEN}") from error
+    return f"a whole model, with {listed(names)}" if any(name.startswith("torch.nn.modules.") for name in names) else listed(names)
 
 
 def _zip_of_tensors(path: Path) -> bool:
@@ -79,9 +91,12 @@ def _zip_of_tensors(path: Path) -> bool:
         if not file.read(len(ZIP)) == ZIP:
             return False
     if not is_zipfile(path):
-        raise InputError(f"{path} cannot be read as a file of PyTorch; it is truncated (its end is missing), download it again")
-    with ZipFile(path) as archive:
-        names = archive.namelist()
+        raise InputError(f"{path} cannot be read as a file of PyTorch; it is truncated, its end is missing: download it again")
+    try:
+        with ZipFile(path) as archive:
+            names = archive.namelist()
+    except (BadZipFile, ValueError, NotImplementedError) as error:
+        raise InputError(f"{path} {BROKEN}") from error
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
         raise InputError(

@@ -48,6 +48,10 @@ OTHERS = {
     "GGUF": (b"GGUF" + bytes(range(64)), "it is a GGUF file of a language model"),
     "npz": (npz(), "is an .npz archive of numpy, not a file of PyTorch"),
     "zip": (zipped(), "is a zip archive that holds config.json, not a file of PyTorch"),
+    "a damaged zip": (
+        npz().replace(b"PK\x01\x02", b"PK\x01\xff"),
+        "cannot be read as a file of PyTorch; it is truncated or of another format",
+    ),
     "half a zip": (npz()[:100], "cannot be read as a file of PyTorch; it is truncated"),
 }
 
