@@ -55,15 +55,15 @@ class MetricWriter:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         if not self._active:
             return
-        numbers = {name: float(value) for name, value in values.items()}
-        finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        numbers = {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
         try:
-            self._file.write(json.dumps({"step": step, **finite}) + "\n")
+            self._file.write(json.dumps({"step": step, **numbers}) + "\n")
             self._file.flush()
         except OSError as error:
             raise InputError(f"cannot write {self._file.name}: {error.strerror}; free some space and start the run again") from error
         for name, value in numbers.items():
-            self._events.add_scalar(name, value, step)
+            if value is not None:
+                self._events.add_scalar(name, value, step)
 
 
 def _stays(line: dict, start: int) -> bool:
