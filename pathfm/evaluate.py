@@ -22,7 +22,6 @@ import pandas as pd
 
 from pathfm.benchmarks import READERS
 from pathfm.cohort.opened import Cohort, tiles_hash
-from pathfm.cohort.panel import Panel
 from pathfm.cohort.splits import Splits
 from pathfm.errors import InputError
 from pathfm.features.brought import SUFFIX, Brought
@@ -30,6 +29,7 @@ from pathfm.features.encoder import Encoder
 from pathfm.features.store import FeatureStore
 from pathfm.folders.run import RunFolder
 from pathfm.modalities.modality import Modality
+from pathfm.modalities.panel import Panel
 from pathfm.probes.registry import PROBES
 from pathfm.progress import say
 from pathfm.report.folder import EMBEDDING_OBS, EvaluationFolder
@@ -55,13 +55,14 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     cohort = Cohort.open(config.cohort)
     fold = chosen_fold(config, subject, cohort.splits)
     people = people_of(cohort, fold)
+    paired = people[people["patient"].isin(set(cohort.pairs["patient"]))]
     giver = of_weights(open_weights(config.panel)) if config.panel else subject
     refuse_seen(subject.patients, config.checkpoint, people, config)
     refuse_seen(giver.patients, config.panel or config.checkpoint, people, config)
     tasks = [opened(task, config) for task in (chosen(config.tasks, BY_NAME, "task") or TASKS)]
     panel = giver.panel if BY_NAME[EXPRESSION] in tasks else None
     if panel is not None:
-        measured(cohort, people[people["patient"].isin(set(cohort.pairs["patient"]))], panel)  # what cannot be read stops before any work
+        measured(cohort, paired, panel)  # what cannot be read stops before any work
     probing = Probing(
         probes=chosen(config.probes, PROBES, "probe"),
         balanced=config.class_weight == "balanced",
@@ -70,9 +71,9 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         seed=config.seed,
     )
 
-    slides = cohort.slides_of(people["patient"])
+    slides = cohort.slides_of(paired["patient"])
     if brought:
-        features = brought.features(people["patient"])
+        features = brought.features(paired["patient"])
     else:
         store = FeatureStore(Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide)
         features = store.features(cohort.folder, slides)

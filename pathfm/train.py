@@ -17,12 +17,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from pathfm.cohort.panel import choice_name
 from pathfm.errors import InputError, StoppedEarly
 from pathfm.folders.run import RunFolder
 from pathfm.input.bags import Bags, batches
 from pathfm.input.schedule import Schedule
 from pathfm.input.training_data import Part, TrainingData, open_training_data
+from pathfm.modalities.panel import choice_name
 from pathfm.objectives.bank import Bank
 from pathfm.progress import say
 from pathfm.settings.terms import modalities_of

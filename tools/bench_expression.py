@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pathfm.cohort.star import write_star_counts
-from pathfm.cohort.tables import read_table
 from pathfm.machine import cores
 from pathfm.progress import track
+from pathfm.sources.star import write_star_counts
+from pathfm.sources.tables import read_table
 
 SHEET_COLUMNS = ["File ID", "File Name", "Data Category", "Data Type", "Project ID", "Case ID", "Sample ID", "Sample Type"]
 READ_BY_PANDAS = 20

@@ -200,7 +200,7 @@ def timm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], float]
             STUBS[0].define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
     from timm.models.vision_transformer import VisionTransformer
 
-    from pathfm.models.timm_names import timm_arguments
+    from pathfm.zoo.timm import timm_arguments
 
     torch.set_num_threads(case.threads)
     on_gpu = torch.cuda.is_available()

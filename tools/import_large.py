@@ -19,10 +19,10 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from pathfm.models.naming import Rule
-from pathfm.models.namings import NAMINGS
 from pathfm.models.vit import parameter_shapes
-from pathfm.models.zoo import Known, known
+from pathfm.zoo.known import Known, known
+from pathfm.zoo.namings import NAMINGS
+from pathfm.zoo.rules import Rule
 
 SHARD = 2**30
 

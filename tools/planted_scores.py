@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.panel import fit_panel, one_row_per_patient, read_log_tpm
-from pathfm.cohort.profiles import open_profiles
+from pathfm.cohort.profiles import one_row_per_patient, open_profiles
 from pathfm.cohort.splits import read_splits
 from pathfm.features.encoder import Encoder
 from pathfm.features.store import FeatureStore
 from pathfm.files import read_parquet
+from pathfm.modalities.panel import fit_panel, read_log_tpm
 from pathfm.probes.ridge import Ridge
 from pathfm.tasks.expression import score_expression
 from pathfm.tasks.registry import BY_NAME

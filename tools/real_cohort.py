@@ -15,8 +15,6 @@ import numpy as np
 import openslide
 import pandas as pd
 
-from pathfm.cohort.maf import PROTEIN_CHANGING
-from pathfm.cohort.star import write_star_counts
 from pathfm.demo.folder import write_table
 from pathfm.demo.omics import gene_table
 from pathfm.demo.slides import halved, write_pyramid
@@ -24,6 +22,8 @@ from pathfm.files import replacing
 from pathfm.progress import say
 from pathfm.slides.reader import on_white
 from pathfm.slides.tissue import tile_fractions, tissue_mask
+from pathfm.sources.maf import PROTEIN_CHANGING
+from pathfm.sources.star import write_star_counts
 
 SITES = ("0A", "0B", "0C", "0D", "0E", "0F")  # no tissue source site of TCGA has such a code
 PIECES_A_SITE = 6

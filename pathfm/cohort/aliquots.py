@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from pathfm.cohort import barcodes
+from pathfm.sources import barcodes
 
 LAST = "~"
 

@@ -11,16 +11,16 @@ from typing import TypeVar
 
 import pandas as pd
 
-from pathfm.cohort import barcodes, sample_types, star
 from pathfm.cohort.aliquots import lost_to_sibling
-from pathfm.cohort.downloads import LEGACY_FILE, expression_files, locate
 from pathfm.cohort.folder import CohortFolder, record_step
 from pathfm.cohort.matrix import Genes, MatrixWriter, common_genes, read_sample
 from pathfm.cohort.overlap import no_overlap
-from pathfm.cohort.sheets import Sheet, SheetRow, read_sheet
 from pathfm.errors import InputError
 from pathfm.files import digest, replacing, sha256, write_json
 from pathfm.progress import track
+from pathfm.sources import barcodes, sample_types, star
+from pathfm.sources.downloads import LEGACY_FILE, expression_files, locate
+from pathfm.sources.sheets import Sheet, SheetRow, read_sheet
 
 TPM_TOTAL, TPM_TOLERANCE = 1e6, 1e3
 LEGACY = "a legacy file (HTSeq or FPKM, GENCODE v22); download augmented_star_gene_counts.tsv instead"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pathfm.cohort import barcodes
-from pathfm.cohort.clinical import ONCOTREE_CANCER, OTHER, Facts, read_clinical
 from pathfm.cohort.folder import CohortFolder, record_step
-from pathfm.cohort.maf import Calls, read_calls
 from pathfm.cohort.overlap import no_overlap
 from pathfm.errors import InputError
 from pathfm.files import sha256, write_json, write_parquet
+from pathfm.sources import barcodes
+from pathfm.sources.clinical import ONCOTREE_CANCER, OTHER, Facts, read_clinical
+from pathfm.sources.maf import Calls, read_calls
 
 TASKS = ("cancer", "tp53", "breast", "kidney", "lung")
 KIDNEY = ("KIRC", "KIRP", "KICH")

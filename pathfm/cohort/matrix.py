@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from anndata.io import write_elem
 
-from pathfm.cohort import star
 from pathfm.cohort.hdf5 import SilentFile
 from pathfm.errors import InputError
 from pathfm.files import digest
+from pathfm.sources import star
 
 FILES_ASKED = 9
 

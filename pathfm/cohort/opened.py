@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.panel import one_row_per_patient
-from pathfm.cohort.profiles import Profiles, open_profiles
+from pathfm.cohort.profiles import Profiles, one_row_per_patient, open_profiles
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
 from pathfm.files import digest, read_parquet

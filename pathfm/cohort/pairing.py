@@ -4,16 +4,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from pathfm.cohort import sample_types
 from pathfm.cohort.aliquots import choose_aliquot
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.overlap import folded
 from pathfm.cohort.slide_rows import gather
 from pathfm.errors import InputError
 from pathfm.files import read_parquet
+from pathfm.sources import sample_types
 
 BY_TYPE = "case + sample type"
 BY_SAMPLE = "sample"
@@ -217,20 +216,3 @@ def listing(left_out: Mapping[str, str], noun: str) -> list[str]:
         names = sorted(name for name in left_out if left_out[name] == reason)[:SHOWN]
         lines.append(f"{noun} left out, {reason}: {count:,} ({', '.join(names)}{', …' if count > SHOWN else ''})")
     return lines
-
-
-def permuted_patients(patients: list[str], sites: list[str] | None, seed: int) -> list[str]:
-    """Whose expression each patient gets in the null control: a seeded permutation, within sites where `sites` [patients] are given.
-
-    It does not depend on the order in which the patients are named, and nobody keeps his own expression unless he is alone in his site.
-    """
-    group_of = dict(zip(patients, sites or [""] * len(patients), strict=True))
-    members = defaultdict(list)
-    for patient in sorted(group_of):
-        members[group_of[patient]].append(patient)
-    random = np.random.default_rng(seed)
-    donor = {}
-    for group in sorted(members):
-        circle = [members[group][index] for index in random.permutation(len(members[group]))]
-        donor |= zip(circle, circle[1:] + circle[:1], strict=True)
-    return [donor[patient] for patient in patients]

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from anndata.io import read_elem
 
-from pathfm.cohort import barcodes, sample_types
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.pairing import PROFILE_COLUMNS
 from pathfm.cohort.stored_matrix import StoredMatrix, hdf5
 from pathfm.errors import InputError
+from pathfm.sources import barcodes, sample_types
 
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?(_PAR_Y)?")
 GENE_IDS = ("gene_id", "gene_ids", "ensembl_id", "ensembl")
@@ -198,3 +198,19 @@ def _word(value) -> str | None:
             else str(value)
         )
     return None if value.strip() in MISSING else value.strip()
+
+
+def one_row_per_patient(profiles: Profiles, pairs: pd.DataFrame) -> Profiles:
+    """Each paired patient's chosen aliquot, patients sorted; InputError when an aliquot is missing or another patient's."""
+    chosen = pairs[["patient", "aliquot"]].drop_duplicates().sort_values("patient")
+    if chosen["patient"].duplicated().any():
+        twice = chosen["patient"][chosen["patient"].duplicated()].iloc[0]
+        raise InputError(f"patient {twice} is paired with two aliquots; pair again with `pathfm cohort`")
+    found = profiles.of(chosen["aliquot"].tolist())
+    strangers = np.flatnonzero(found.obs["patient"].to_numpy() != chosen["patient"].to_numpy())
+    if len(strangers):
+        row = chosen.iloc[strangers[0]]
+        raise InputError(
+            f"{profiles.path} has the aliquot {row['aliquot']} of another patient than {row['patient']}; pair again with `pathfm cohort`"
+        )
+    return found

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from pathfm.cohort.tables import read_table
 from pathfm.errors import InputError
+from pathfm.sources.tables import read_table
 
 KNOWN = {"tss": ("tss_code",), "institution": ("source_site",)}  # the second as the GDC's table of tissue source sites has them
 

@@ -16,9 +16,9 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     from pathfm.errors import DONE
-    from pathfm.models.zoo import known
     from pathfm.progress import say
     from pathfm.weights.importing import import_checkpoint, open_checkpoint, recognised
+    from pathfm.zoo.known import known
 
     model = None if arguments.arch == "auto" else known(arguments.arch)
     checkpoint = open_checkpoint(arguments.weights)

@@ -16,7 +16,7 @@ def run(arguments) -> int:
     import json
 
     from pathfm.errors import DONE
-    from pathfm.models import zoo
+    from pathfm.zoo import known as zoo
 
     models = [zoo.known(arguments.name)] if arguments.name else list(zoo.ZOO.values())
     if arguments.json:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pathfm.cohort.star import write_star_counts
 from pathfm.demo import benchmark, omics, tables, work
 from pathfm.demo.scene import make_scene
 from pathfm.demo.slides import write_slide
 from pathfm.demo.world import World, file_uuid, make_world, planted_programmes
 from pathfm.errors import InputError
 from pathfm.files import read_json, replacing, write_json, write_parquet
+from pathfm.sources.star import write_star_counts
 
 FORMAT = 1
 

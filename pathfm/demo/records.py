@@ -12,13 +12,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from pathfm.cohort import barcodes, slide_rows
+from pathfm.cohort import slide_rows
 from pathfm.cohort.expression import observations
 from pathfm.cohort.folder import CohortFolder, record_step
 from pathfm.cohort.labels import build_labels
 from pathfm.cohort.matrix import Genes, MatrixWriter, Sample
-from pathfm.cohort.sheets import SheetRow
-from pathfm.cohort.star import GENE_MODEL, StarCounts
 from pathfm.demo import omics, work
 from pathfm.demo.folder import write_labels
 from pathfm.demo.painter import SQUARE
@@ -30,6 +28,9 @@ from pathfm.progress import track
 from pathfm.slides import table
 from pathfm.slides.records import write_tiles
 from pathfm.slides.tissue import sharpness
+from pathfm.sources import barcodes
+from pathfm.sources.sheets import SheetRow
+from pathfm.sources.star import GENE_MODEL, StarCounts
 
 LEAST_TISSUE = 0.8
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.opened import Cohort, tiles_hash
-from pathfm.cohort.pairing import permuted_patients
-from pathfm.cohort.panel import Panel
 from pathfm.input.bags import TileIndex, index_tiles
+from pathfm.modalities.controls import permuted_patients
 from pathfm.modalities.modality import Modality, Vectors
+from pathfm.modalities.panel import Panel
 from pathfm.settings.training import Recipe
 
 

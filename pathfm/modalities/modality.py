@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.opened import Cohort
-from pathfm.cohort.panel import Panel, fit_panel, read_log_tpm
-from pathfm.cohort.residual import cancer_means, residual_of
 from pathfm.errors import InputError
+from pathfm.modalities.panel import Panel, fit_panel, read_log_tpm
+from pathfm.modalities.residual import cancer_means, residual_of
 from pathfm.settings.terms import EXPRESSION
 from pathfm.settings.training import ModalityConfig
 

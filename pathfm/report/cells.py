@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pathfm.cohort.barcodes import is_tcga
 from pathfm.errors import InputError
 from pathfm.report.evaluations import Evaluation
 from pathfm.report.words import MISSING, few
+from pathfm.sources.barcodes import is_tcga
 from pathfm.statistics.bootstrap import Draws, balanced_accuracy_draws, interval, mean_pearson_draws
 from pathfm.statistics.correlation import pearson, summary
 from pathfm.statistics.scores import balanced_accuracy

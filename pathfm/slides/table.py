@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pathfm.cohort import barcodes
-from pathfm.cohort.patients import refuse_damaged
-from pathfm.cohort.tables import MISSING, read_table
 from pathfm.errors import InputError
+from pathfm.sources import barcodes
+from pathfm.sources.patients import refuse_damaged
+from pathfm.sources.tables import MISSING, read_table
 
 MAX_ROWS = 1_000_000
 

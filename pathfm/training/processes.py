@@ -19,6 +19,7 @@ from jax.experimental import multihost_utils
 from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError, StoppedEarly
 from pathfm.progress import say, silence
 from pathfm.settings.joining import Joining, is_loopback, joining, left_alone
+from pathfm.settings.training import TrainConfig
 from pathfm.training.interruption import stop_at_once
 
 SECONDS_LATER = 120  # by which jax's own limit for joining lies behind ours, since it aborts the process
@@ -35,7 +36,7 @@ def in_company(run: Callable) -> Callable:
     """Decorates `run(config, workdir)`: the processes join, see that they have one config, and end together."""
 
     @functools.wraps(run)
-    def joined(config: Any, *arguments: Any) -> Any:
+    def joined(config: TrainConfig, *arguments: Any) -> Any:
         with stop_at_once():
             join()
             with together():
@@ -187,7 +188,7 @@ def _listen(ended: threading.Event) -> None:
             os._exit(int(code))
 
 
-def refuse_differences(config: Any) -> None:
+def refuse_differences(config: TrainConfig) -> None:
     """InputError when the processes were started with different configs: they would compute different things, or wait for ever."""
     if jax.process_count() == 1:
         return

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 
 from pathfm.errors import InputError
 from pathfm.input.augment import augmented, patient_keys
-from pathfm.models import zoo
 from pathfm.models.images import normalised
 from pathfm.models.precision import compute_type
 from pathfm.models.vit import ViTSpec
@@ -28,6 +27,7 @@ from pathfm.training.optimizer import make_optimizer, trained
 from pathfm.training.state import State, initial_state
 from pathfm.training.step import EvaluateStep, TrainStep, compiler_options, make_evaluate_step, make_train_step
 from pathfm.weights.folder import Weights
+from pathfm.zoo.known import known
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ def image_tower(config: TrainConfig, base: Weights | None, tile: int) -> Tower:
         return Tower(base.spec, base.card.mean, base.card.std)
     if not config.model:
         raise InputError("give --config.init=DIR (a run or imported weights), or --config.model=NAME to train from scratch")
-    known = zoo.known(config.model)
-    return Tower(replace(known.spec, image_size=tile), known.mean, known.std)
+    model = known(config.model)
+    return Tower(replace(model.spec, image_size=tile), model.mean, model.std)
 
 
 def preparation(views: int, augment: AugmentConfig, tower: Tower) -> Prepare:

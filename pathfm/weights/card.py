@@ -11,9 +11,9 @@ import numpy as np
 from pathfm import __version__
 from pathfm.errors import InputError
 from pathfm.files import read_json
-from pathfm.models.naming import listed
 from pathfm.models.vit import ViTSpec, by_name, parameter_shapes
 from pathfm.settings.terms import EXPRESSION
+from pathfm.zoo.rules import listed
 
 FORMAT = 2
 IMPORTED = "imported"

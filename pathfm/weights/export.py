@@ -5,12 +5,12 @@ from typing import Any
 
 from pathfm.errors import InputError
 from pathfm.files import replacing, write_json
-from pathfm.models.namings import TIMM
-from pathfm.models.timm_names import EPSILON, timm_entry
 from pathfm.weights.exported import Exported, exported
 from pathfm.weights.folder import Weights
 from pathfm.weights.model_card import model_card
 from pathfm.weights.safetensors_files import write_safetensors
+from pathfm.zoo.namings import TIMM
+from pathfm.zoo.timm import EPSILON, timm_entry
 
 TARGETS = ("original", "timm", "hub", "hf")
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".npz", ".onnx", ".json")

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from pathfm.models.checkpoint_names import chunked
-from pathfm.models.naming import write_tensors
-from pathfm.models.namings import NAMINGS, TIMM, Naming, hugging_face, recast
 from pathfm.models.vit import ViTSpec, by_name, from_names
 from pathfm.weights.card import IMPORTED
 from pathfm.weights.folder import Weights
 from pathfm.weights.origin import Origin
+from pathfm.zoo.checkpoint import chunked
+from pathfm.zoo.namings import NAMINGS, TIMM, Naming, hugging_face, recast
+from pathfm.zoo.rules import write_tensors
 
 
 @dataclass(frozen=True)

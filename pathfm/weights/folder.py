@@ -16,9 +16,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from pathfm.cohort.panel import Panel
 from pathfm.errors import InputError
 from pathfm.files import quiet_abandoned_reads, read_json, reason, refuse_full_disk, write_json
+from pathfm.modalities.panel import Panel
 from pathfm.models.vit import ViTSpec
 from pathfm.settings.terms import EXPRESSION
 from pathfm.weights.card import Card, check_parameters, read_card

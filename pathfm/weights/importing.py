@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from pathfm.errors import InputError
-from pathfm.models.checkpoint_names import Contents, contents
-from pathfm.models.naming import misfit, read_tensors
-from pathfm.models.namings import NAMINGS, TIMM, Naming, facts, facts_of, fitted, naming_of, slots_in
 from pathfm.models.vit import ViTSpec
-from pathfm.models.zoo import SCRATCH, ZOO, Known
 from pathfm.weights.card import IMPORTED, Card
 from pathfm.weights.folder import save_weights
 from pathfm.weights.origin import Origin
 from pathfm.weights.tensor_files import open_tensors
 from pathfm.weights.tensors import TensorFile
+from pathfm.zoo.checkpoint import Contents, contents
+from pathfm.zoo.known import SCRATCH, ZOO, Known
+from pathfm.zoo.namings import NAMINGS, TIMM, Naming, facts, facts_of, fitted, naming_of, slots_in
+from pathfm.zoo.rules import misfit, read_tensors
 
 EXACT = ("float32", "bfloat16", "float16")
 """Types whose values float32 keeps."""

@@ -2,13 +2,13 @@
 
 import json
 
-from pathfm.models.namings import TIMM
-from pathfm.models.timm_names import EPSILON, timm_entry
-from pathfm.models.zoo import OWN, ZOO
 from pathfm.settings.terms import TermSettings
 from pathfm.weights.card import IMPORTED
 from pathfm.weights.exported import Exported
 from pathfm.weights.folder import Weights
+from pathfm.zoo.known import OWN, ZOO
+from pathfm.zoo.namings import TIMM
+from pathfm.zoo.timm import EPSILON, timm_entry
 
 IDENTIFIERS = {"Apache-2.0": "apache-2.0", "MIT": "mit", "CC-BY-NC-ND-4.0": "cc-by-nc-nd-4.0"}
 """Licences that hubs know by an identifier."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from pathfm.errors import InputError
 from pathfm.files import read_json, write_json
-from pathfm.models.namings import NAMINGS
 from pathfm.weights.safetensors_files import read_safetensors, write_safetensors
+from pathfm.zoo.namings import NAMINGS
 
 RECORD, BESIDE = "origin.json", "beside.safetensors"
 

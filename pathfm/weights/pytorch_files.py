@@ -11,9 +11,9 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 import numpy as np
 
 from pathfm.errors import InputError
-from pathfm.models.naming import listed
 from pathfm.weights.file_kinds import ZIP
 from pathfm.weights.tensors import TensorFile
+from pathfm.zoo.rules import listed
 
 OPENED_AGAIN_AFTER = 512 * 2**20  # bytes served
 BROKEN = "cannot be read as a file of PyTorch; it is truncated or of another format, download it again"

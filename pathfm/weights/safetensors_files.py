@@ -10,9 +10,9 @@ from safetensors.numpy import load_file, save_file
 
 from pathfm.errors import InputError
 from pathfm.files import replacing
-from pathfm.models.naming import listed
 from pathfm.weights.file_kinds import MAX_HEADER
 from pathfm.weights.tensors import TensorFile
+from pathfm.zoo.rules import listed
 
 KINDS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pathfm.errors import InputError
 from pathfm.files import inside, read_json
-from pathfm.models.naming import listed
 from pathfm.weights.file_kinds import kind_of
 from pathfm.weights.pytorch_files import open_pytorch
 from pathfm.weights.safetensors_files import open_safetensors
 from pathfm.weights.tensors import TensorFile
+from pathfm.zoo.rules import listed
 
 IN_FOLDERS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 SHARD = re.compile(r"(?P<stem>.+)-\d+-of-0*(?P<count>[1-9]\d*)(?P<suffix>\.\w+)")

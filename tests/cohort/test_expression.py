@@ -15,9 +15,9 @@ import pytest
 from pathfm.cohort.expression import build_expression
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.profiles import read_stated_types
-from pathfm.cohort.star import read_star_counts, write_star_counts
 from pathfm.commands import expression as command
 from pathfm.errors import InputError
+from pathfm.sources.star import read_star_counts, write_star_counts
 
 SUFFIX = ".rna_seq.augmented_star_gene_counts.tsv"
 GENES = pd.DataFrame(

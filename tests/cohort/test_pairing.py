@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
-from pathfm.cohort import barcodes
-from pathfm.cohort.pairing import PROFILE_COLUMNS, SLIDE_COLUMNS, listing, pair, permuted_patients
-from pathfm.cohort.sample_types import name_of
+from pathfm.cohort.pairing import PROFILE_COLUMNS, SLIDE_COLUMNS, listing, pair
+from pathfm.modalities.controls import permuted_patients
+from pathfm.sources import barcodes
+from pathfm.sources.sample_types import name_of
 
 CASE = "TCGA-BH-A18H"
 

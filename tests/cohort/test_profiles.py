@@ -11,9 +11,9 @@ from scipy import sparse
 
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.pairing import PROFILE_COLUMNS, pair
-from pathfm.cohort.panel import fit_panel, one_row_per_patient
-from pathfm.cohort.profiles import open_profiles, read_profiles, read_stated_types
+from pathfm.cohort.profiles import one_row_per_patient, open_profiles, read_profiles, read_stated_types
 from pathfm.errors import InputError
+from pathfm.modalities.panel import fit_panel
 
 GENES = 30
 IMPLICIT = "ignore:Trying to modify attribute:anndata.ImplicitModificationWarning"  # of AnnData itself as it writes a view

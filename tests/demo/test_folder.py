@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pathfm.cohort.sheets import read_sheet
 from pathfm.commands import demo
 from pathfm.demo import benchmark, scene
 from pathfm.demo.tables import portal_metadata, sample_sheet
 from pathfm.demo.world import make_world
 from pathfm.errors import DONE, InputError
 from pathfm.files import read_parquet
+from pathfm.sources.sheets import read_sheet
 
 PATIENTS = 16
 

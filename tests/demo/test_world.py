@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pathfm.cohort import barcodes
 from pathfm.demo.world import PROGRAMMES, make_world, planted_programmes
 from pathfm.errors import InputError
+from pathfm.sources import barcodes
 
 
 @pytest.mark.parametrize("seed", range(5))

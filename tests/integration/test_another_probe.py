@@ -10,11 +10,11 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from pathfm import evaluate
-from pathfm.cohort.panel import fit_panel, one_row_per_patient
-from pathfm.cohort.profiles import open_profiles
+from pathfm.cohort.profiles import one_row_per_patient, open_profiles
 from pathfm.cohort.splits import read_splits
 from pathfm.errors import InputError
 from pathfm.files import read_json, read_parquet, sha256, write_json
+from pathfm.modalities.panel import fit_panel
 from pathfm.models.vit import ViT, ViTSpec
 from pathfm.probes.protocol import Fitted
 from pathfm.probes.registry import PROBES

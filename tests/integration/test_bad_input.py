@@ -234,8 +234,8 @@ def test_a_folder_that_is_not_the_benchmark_is_refused_before_any_work(cohort, t
 def test_a_full_disk_while_expression_is_written(small_disk, tmp_path):
     import numpy as np
 
-    from pathfm.cohort.star import write_star_counts
     from pathfm.demo.omics import gene_table
+    from pathfm.sources.star import write_star_counts
 
     genes, generator = gene_table(), np.random.default_rng(0)
     tpm = generator.random(len(genes))

@@ -17,15 +17,15 @@ from safetensors.numpy import load_file, save_file
 from pathfm.cli import main
 from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError
 from pathfm.input.training_data import open_training_data
-from pathfm.models.naming import write_tensors
-from pathfm.models.namings import HF_VIT
 from pathfm.models.vit import by_name
-from pathfm.models.zoo import known
 from pathfm.settings.command_line import load
 from pathfm.settings.schema import from_dict
 from pathfm.settings.training import TrainConfig
 from pathfm.train import run
 from pathfm.weights.folder import open_weights
+from pathfm.zoo.known import known
+from pathfm.zoo.namings import HF_VIT
+from pathfm.zoo.rules import write_tensors
 from tests.parity import random_params
 from tests.small_cohort import make_small_cohort
 

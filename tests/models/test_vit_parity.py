@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from pathfm.models.timm_names import from_timm, timm_arguments
 from pathfm.models.vit import ViT
+from pathfm.zoo.timm import from_timm, timm_arguments
 from tests.parity import VARIANTS, arrays, directions, timm_features, timm_model, variant
 
 OTHER_SIZES = [("plain", (5, 3)), ("registers with a slot", (11, 9)), ("registers without a slot", (3, 6))]

@@ -13,10 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from pathfm.commands import export
 from pathfm.errors import InputError
-from pathfm.models.timm_names import to_timm
-from pathfm.models.zoo import Known
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
+from pathfm.zoo.known import Known
+from pathfm.zoo.timm import to_timm
 from tests.weights.test_folder import SPEC, random_params, with_panel
 
 KNOWN = Known("small test tower", SPEC, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 16, None, "none", "nowhere")

@@ -8,13 +8,13 @@ import pytest
 
 from pathfm.errors import InputError
 from pathfm.files import read_json
-from pathfm.models.timm_names import timm_entry
 from pathfm.models.vit import ViT, ViTSpec
-from pathfm.models.zoo import HALF, Known
 from pathfm.weights.export import export_weights
 from pathfm.weights.exported import exported
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
+from pathfm.zoo.known import HALF, Known
+from pathfm.zoo.timm import timm_entry
 from tests.parity import (
     VARIANTS,
     import_timm,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from pathfm.cohort.panel import Panel
 from pathfm.errors import InputError
+from pathfm.modalities.panel import Panel
 from pathfm.models.vit import ViTSpec, from_names, parameter_shapes
 from pathfm.weights.card import Card, SeenModality
 from pathfm.weights.folder import open_weights, save_weights

@@ -13,15 +13,15 @@ from safetensors.numpy import load_file, save_file
 
 from pathfm.cli import main
 from pathfm.errors import InputError
-from pathfm.models import zoo
-from pathfm.models.checkpoint_names import chunked
-from pathfm.models.naming import write_tensors
-from pathfm.models.namings import HF_DINOV2, HF_DINOV2_5, HF_VIT, HF_VIT_5, HUB, TIMM
 from pathfm.models.vit import ViTSpec, by_name
-from pathfm.models.zoo import HALF, SCRATCH, Known
 from pathfm.weights.export import export_weights
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint, recognised
+from pathfm.zoo import known as zoo
+from pathfm.zoo.checkpoint import chunked
+from pathfm.zoo.known import HALF, SCRATCH, Known
+from pathfm.zoo.namings import HF_DINOV2, HF_DINOV2_5, HF_VIT, HF_VIT_5, HUB, TIMM
+from pathfm.zoo.rules import write_tensors
 from tests.parity import random_params
 
 PLAIN = ViTSpec(width=24, depth=3, heads=3, mlp_width=48, patch=8, image_size=32)

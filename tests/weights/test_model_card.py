@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from pathfm.models.namings import HF_VIT, HUB, TIMM
 from pathfm.models.vit import ViTSpec
 from pathfm.weights.card import Base
 from pathfm.weights.exported import exported
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.model_card import model_card
 from pathfm.weights.origin import Origin
+from pathfm.zoo.namings import HF_VIT, HUB, TIMM
 from tests.parity import random_params
 from tests.weights.test_folder import CARD
 

@@ -1,0 +1,1 @@
+"""The models that are known, and the tensors' names in the words of their publishers."""
