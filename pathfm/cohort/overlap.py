@@ -8,6 +8,7 @@ import pandas as pd
 from pathfm.cohort.folder import CohortFolder
 from pathfm.errors import InputError
 from pathfm.files import read_parquet
+from pathfm.sources.patients import folded
 
 
 def no_overlap(new: Collection[str], what_new: str, folder: CohortFolder, replaces: Path | None = None) -> str | None:
@@ -44,8 +45,3 @@ def _profiles(folder: CohortFolder) -> pd.DataFrame:
     from pathfm.cohort.profiles import read_profiles  # and AnnData, which takes a second, where there is a matrix alone
 
     return read_profiles(folder)
-
-
-def folded(name: str) -> str:
-    """The name of a patient or sample without what people write in several ways: upper and lower case, spaces around it."""
-    return name.strip().casefold()

@@ -8,11 +8,11 @@ import pandas as pd
 
 from pathfm.cohort.aliquots import choose_aliquot
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.overlap import folded
 from pathfm.cohort.slide_rows import gather
 from pathfm.errors import InputError
 from pathfm.files import read_parquet
 from pathfm.sources import sample_types
+from pathfm.sources.patients import folded
 
 BY_TYPE = "case + sample type"
 BY_SAMPLE = "sample"
@@ -21,7 +21,6 @@ RULES = (BY_TYPE, BY_SAMPLE, BY_PATIENT)
 SHOWN = 10
 
 SLIDE_COLUMNS = ["slide", "patient", "sample", "sample_type", "project", "site", "tiles", "status"]
-PROFILE_COLUMNS = ["aliquot", "patient", "sample", "sample_type", "project", "site"]
 PAIR_COLUMNS = ["slide", "aliquot", "patient", "sample_type", "site", "project", "rule"]
 
 UNTYPED = "no sample type is given (the sheet needs a column `Sample Type`, such as Primary Tumor, for `pathfm expression`)"

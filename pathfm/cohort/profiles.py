@@ -10,11 +10,11 @@ import pandas as pd
 from anndata.io import read_elem
 
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.pairing import PROFILE_COLUMNS
 from pathfm.cohort.stored_matrix import StoredMatrix, hdf5
 from pathfm.errors import InputError
 from pathfm.sources import barcodes, sample_types
 
+PROFILE_COLUMNS = ["aliquot", "patient", "sample", "sample_type", "project", "site"]
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?(_PAR_Y)?")
 GENE_IDS = ("gene_id", "gene_ids", "ensembl_id", "ensembl")
 SYMBOLS = ("symbol", "gene_symbol", "gene_name")

@@ -12,7 +12,6 @@ from pathfm.errors import InputError
 from pathfm.files import digest, parquet_metadata, read_parquet, write_parquet
 
 ROLES = ("train", "val", "test")
-SCHEMES = ("site", "patient")
 COLUMNS = ["fold", "patient", "role"]
 
 

@@ -24,6 +24,11 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SHORTENED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 
 
+def folded(name: str) -> str:
+    """The name of a patient or sample without what people write in several ways: upper and lower case, spaces around it."""
+    return name.strip().casefold()
+
+
 def canonical(name: str) -> str:
     """A TCGA barcode in capitals with hyphens, where it came with small letters (Firehose) or dots (R); any other name as it is."""
     return re.sub(r"[._]", "-", name.upper()) if ANY_SPELLING.match(name) else name

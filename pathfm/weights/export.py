@@ -12,7 +12,6 @@ from pathfm.weights.safetensors_files import write_safetensors
 from pathfm.zoo.namings import TIMM
 from pathfm.zoo.timm import EPSILON, timm_entry
 
-TARGETS = ("original", "timm", "hub", "hf")
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".npz", ".onnx", ".json")
 
 

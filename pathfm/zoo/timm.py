@@ -1,13 +1,10 @@
 """The names and layouts of timm's `VisionTransformer`, both ways."""
 
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
-from pathfm.zoo.rules import Rule, misfit, read_tensors, write_tensors
+from pathfm.zoo.rules import Rule
 
 EPSILON = 1e-6  # of timm's LayerNorm
 
@@ -52,19 +49,6 @@ def timm_rules(spec: ViTSpec) -> tuple[Rule, ...]:
     if spec.slots == "class" and spec.registers:
         raise InputError("timm's VisionTransformer cannot say position embeddings of the class token but not of the registers")
     return TOWER + BLOCK + (FIRST_LAYER_SPLIT if spec.mlp == "swiglu" else FIRST_LAYER)
-
-
-def from_timm(tensors: Mapping[str, np.ndarray], spec: ViTSpec) -> dict[str, Any]:
-    """A state dict of timm's `VisionTransformer` (without its head) as our parameters, bit for bit; InputError when it is another's."""
-    problem = misfit({name: tensor.shape for name, tensor in tensors.items()}, spec, timm_rules(spec))
-    if problem:
-        raise InputError(problem)
-    return read_tensors(tensors, spec, timm_rules(spec))
-
-
-def to_timm(params: Mapping[str, Any], spec: ViTSpec) -> dict[str, np.ndarray]:
-    """Our parameters as a state dict of timm's `VisionTransformer`, bit for bit."""
-    return write_tensors(params, spec, timm_rules(spec))
 
 
 def timm_arguments(spec: ViTSpec) -> dict[str, Any]:

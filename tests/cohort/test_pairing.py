@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from pathfm.cohort.pairing import PROFILE_COLUMNS, SLIDE_COLUMNS, listing, pair
+from pathfm.cohort.pairing import SLIDE_COLUMNS, listing, pair
+from pathfm.cohort.profiles import PROFILE_COLUMNS
 from pathfm.modalities.controls import permuted_patients
 from pathfm.sources import barcodes
 from pathfm.sources.sample_types import name_of

@@ -10,8 +10,8 @@ import pytest
 from scipy import sparse
 
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.pairing import PROFILE_COLUMNS, pair
-from pathfm.cohort.profiles import one_row_per_patient, open_profiles, read_profiles, read_stated_types
+from pathfm.cohort.pairing import pair
+from pathfm.cohort.profiles import PROFILE_COLUMNS, one_row_per_patient, open_profiles, read_profiles, read_stated_types
 from pathfm.errors import InputError
 from pathfm.modalities.panel import fit_panel
 

@@ -111,7 +111,9 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bits(cohort, base, tmp_pa
     )
     assert whole.returncode == 0, whole.stderr
     command = arguments("contrastive", cohort, tmp_path / "killed", *settings)
-    chance = random.Random(time.time_ns())
+    seed = time.time_ns()
+    print(f"the moments of the kills are drawn with the seed {seed}")  # shown when the test fails
+    chance = random.Random(seed)
     for wanted in (chance.randrange(1, 6), chance.randrange(6, 16)):  # the save of step 2 is whole before that of step 4 begins
         process = subprocess.Popen(command, env=one_device(), stderr=subprocess.PIPE, text=True)
         for line in process.stderr:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from pathfm.models.vit import ViT
-from pathfm.zoo.timm import from_timm, timm_arguments
+from pathfm.zoo.timm import timm_arguments
 from tests.parity import VARIANTS, arrays, directions, timm_features, timm_model, variant
+from tests.timm_words import from_timm
 
 OTHER_SIZES = [("plain", (5, 3)), ("registers with a slot", (11, 9)), ("registers without a slot", (3, 6))]
 

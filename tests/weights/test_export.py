@@ -16,7 +16,7 @@ from pathfm.errors import InputError
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
 from pathfm.zoo.known import Known
-from pathfm.zoo.timm import to_timm
+from tests.timm_words import to_timm
 from tests.weights.test_folder import SPEC, random_params, with_panel
 
 KNOWN = Known("small test tower", SPEC, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 16, None, "none", "nowhere")

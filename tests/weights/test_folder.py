@@ -72,7 +72,11 @@ def test_no_patient_stands_in_the_card(folder):
 
 def test_sharded_arrays_are_saved_as_the_whole(folder, tmp_path):
     mesh = Mesh(np.array(jax.devices()), ("data",))
-    params = jax.device_put(random_params(), NamedSharding(mesh, PartitionSpec()))
+    split = jax.tree.map(
+        lambda leaf: NamedSharding(mesh, PartitionSpec("data" if leaf.shape[0] % mesh.size == 0 else None)), random_params()
+    )
+    params = jax.device_put(random_params(), split)
+    assert not all(leaf.is_fully_replicated for leaf in jax.tree.leaves(params))
     card = save_weights(tmp_path / "sharded", params, CARD)
     assert card.weight_hash == open_weights(folder).card.weight_hash
     weights = open_weights(tmp_path / "sharded")

@@ -11,8 +11,9 @@ from pathfm.errors import InputError
 from pathfm.models.vit import by_name, from_names, parameter_shapes
 from pathfm.zoo.known import ZOO, known
 from pathfm.zoo.namings import NAMINGS
-from pathfm.zoo.timm import from_timm, timm_arguments, to_timm
+from pathfm.zoo.timm import timm_arguments
 from tests.parity import VARIANTS, random_params, variant
+from tests.timm_words import from_timm, to_timm
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -4,8 +4,8 @@ import pytest
 
 from pathfm.errors import InputError
 from pathfm.zoo.checkpoint import contents
-from tests.models.test_checkpoint_names import TOWER, under
 from tests.parity import import_transformers
+from tests.zoo.test_checkpoint_names import TOWER, under
 
 BY_NAME = {
     "DINOv3's hub": ([*TOWER, "storage_tokens", "rope_embed.periods"], "a DINOv3, whose position embeddings are rotary"),
