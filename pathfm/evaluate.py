@@ -59,6 +59,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     giver = of_weights(open_weights(config.panel)) if config.panel else subject
     refuse_seen(subject.patients, config.checkpoint, people, config)
     refuse_seen(giver.patients, config.panel or config.checkpoint, people, config)
+    chosen(tuple(config.benchmarks), READERS, "benchmark")
     tasks = [opened(task, config) for task in (chosen(config.tasks, BY_NAME, "task") or TASKS)]
     panel = giver.panel if BY_NAME[EXPRESSION] in tasks else None
     if panel is not None:
@@ -178,7 +179,7 @@ def chosen(names: tuple[str, ...], known: Mapping[str, T], what: str) -> list[T]
 
 def opened(task: Task, config: EvaluateConfig) -> Task:
     """A benchmark's task with the images of the folder that is given for it; a wrong folder is refused before any work."""
-    folder = getattr(config.benchmarks, task.name, "") if isinstance(task, BenchmarkTask) else ""
+    folder = config.benchmarks.get(task.name) if isinstance(task, BenchmarkTask) else None
     return replace(task, benchmark=READERS[task.name](folder)) if folder else task
 
 

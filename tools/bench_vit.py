@@ -3,7 +3,8 @@
 Each figure comes from a process of its own, one after the other; sides alternate, and the better of the rounds counts. Training is
 forward, backward and AdamW on the mean square of the features. On a CPU float32; on a GPU bfloat16, timm under torch.compile with its
 fused attention. Work per image is the tower's own count of its matrix products, times three for training. pathfm trains as
-`pathfm train` does for an objective of that kind, with the parts that it chooses for a batch; `--microbatch` sets their size.
+`pathfm train` does: its own program (uint8 tiles, normalised in the step; clipped AdamW), with the parts that it chooses for a batch;
+`--microbatch` sets their size.
 
     python tools/bench_vit.py                                        # S/16 and B/16, batch 16 and 64
     python tools/bench_vit.py --models s16 --batches 16 --seconds 5  # a quick look
@@ -22,7 +23,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
+from pathfm.settings.terms import TermSettings
 from pathfm.settings.training import TrainConfig
 
 MODELS = {"s16": (384, 12, 6), "b16": (768, 12, 12), "l16": (1024, 24, 16)}  # width, depth, heads
@@ -133,43 +136,50 @@ def measured(case: Case) -> dict:
 
 def pathfm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], float], str]:
     import jax
-    import jax.numpy as jnp
-    import optax
+    import numpy as np
 
+    from pathfm.models.precision import compute_type
     from pathfm.models.vit import ViT
-    from pathfm.training.microbatch import part_size, value_and_gradients
-    from pathfm.training.step import compiler_options
+    from pathfm.settings.training import AugmentConfig
+    from pathfm.training.durations import Durations
+    from pathfm.training.mesh import batch_sharding, make_mesh, on_devices
+    from pathfm.training.program import Facts, Tower, make_program
 
     device = jax.devices()[0]
-    tower = ViT(spec, jnp.float32 if device.platform == "cpu" else jnp.bfloat16, case.remat)
-    images = jax.random.normal(jax.random.key(1), (case.batch, SIZE, SIZE, 3), jnp.float32)
-    batch = {"images": images, "patient": jnp.arange(case.batch)}
-    params = jax.jit(tower.init)(jax.random.key(0), images[:1])["params"]
-    optimizer = optax.adamw(1e-4)
-    part = part_size(case.microbatch, case.batch, spec.tokens(), SquaredFeatures.additive, device.platform, 1)
-
-    def encode(params, batch):
-        return tower.apply({"params": params}, batch["images"])
-
-    @jax.jit
-    def forward(params, images):
-        return tower.apply({"params": params}, images)
-
-    def update(state, batch):
-        params, optimizer_state = state
-        _, gradients = value_and_gradients(SquaredFeatures, encode, params, batch, jax.random.key(2), part)
-        updates, optimizer_state = optimizer.update(gradients, optimizer_state, params)
-        return optax.apply_updates(params, updates), optimizer_state
-
-    train = jax.jit(update, donate_argnums=0, compiler_options=compiler_options(device.platform, case.remat))
-    state = (params, optimizer.init(params))
+    config = TrainConfig(
+        cohort="",
+        objective=Squares(),
+        batch=case.batch,
+        remat=case.remat,
+        microbatch=case.microbatch,
+        augment=AugmentConfig(flip=False, turn=False, stain=0.0, brightness=0.0),
+    )
+    mesh = make_mesh(config.mesh, [device])
+    tower = Tower(spec, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    program = make_program(config, tower, Facts(SIZE, {}, case.batch), Durations(10_000, 1, 1, 1), mesh)
+    rng = np.random.default_rng(1)
+    batch = on_devices(
+        batch_sharding(mesh),
+        {
+            "tiles": rng.integers(0, 256, (case.batch, 1, SIZE, SIZE, 3)).astype(np.uint8),
+            "tile_mask": np.ones((case.batch, 1), bool),
+            "patient": np.arange(case.batch, dtype=np.int32),
+            "site": np.zeros(case.batch, np.int32),
+            "vectors": {},
+            "present": {},
+        },
+    )
+    state = program.start(0, base=None)
+    if not case.train:
+        images = jax.device_put(rng.normal(size=(case.batch, SIZE, SIZE, 3)).astype(np.float32), device)
+        forward = jax.jit(ViT(spec, compute_type("auto", device.platform)).apply)
 
     def step() -> None:
         nonlocal state
         if case.train:
-            state = jax.block_until_ready(train(state, batch))
+            state = jax.block_until_ready(program.train_step(state, batch, None)[0])
         else:
-            jax.block_until_ready(forward(params, images))
+            jax.block_until_ready(forward({"params": state.params["image"]}, images))
 
     def peak_mib() -> float:
         statistics = device.memory_stats() or {}
@@ -178,15 +188,36 @@ def pathfm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], floa
     return step, peak_mib, device.device_kind
 
 
+@dataclass(frozen=True)
 class SquaredFeatures:
-    """The objective that is timed: the mean square of the features."""
+    """The term that is timed: the mean square of the features."""
 
-    additive = True
+    settings: TermSettings
+    widths: object
+    views: int = 1
+    reads: str = "bag"
+    modality: None = None
+    additive: bool = True
+    needs_bank: bool = False
 
-    @staticmethod
-    def loss(params, encoded, batch, rng, *, train):
-        del params, batch, rng, train
-        return (encoded**2).mean(), {}
+    def init(self, rng):
+        return {}
+
+    def counted(self, batch):
+        return batch["patient"] >= 0
+
+    def loss(self, params, features, batch, bank, rng, *, train):
+        return (features["bag"] ** 2).mean(axis=-1), {}
+
+    def flops(self, batch, tiles):
+        return 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Squares(TermSettings):
+    made_by: ClassVar[type] = SquaredFeatures
+
+    name: str = "squares"
 
 
 def timm_step(spec, case: Case) -> tuple[Callable[[], None], Callable[[], float], str]:

@@ -4,19 +4,12 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class BenchmarksConfig:
-    """Folders of public benchmarks as their publishers lay them out; empty: left out."""
-
-    mhist: str = ""
-
-
-@dataclass(frozen=True)
 class EvaluateConfig:
     """One evaluation of one checkpoint on one fold."""
 
     checkpoint: str  # a finished run, a folder of imported weights, or an .h5ad of features that were computed elsewhere
     cohort: str
-    benchmarks: BenchmarksConfig = field(default_factory=BenchmarksConfig)
+    benchmarks: dict[str, str] = field(default_factory=dict)  # name → the folder of a public benchmark as its publisher lays it out
     panel: str = ""  # the run whose gene panel is predicted; empty: the checkpoint's own
     fold: int = -1  # -1: the fold that the checkpoint was trained on, or 0
     tasks: tuple[str, ...] = ()  # empty: all whose data are there
