@@ -1,8 +1,10 @@
 """Training as a user runs it: every shipped config, a kill at a random step, a stop on request, the null control, leaks."""
 
+import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +17,15 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from pathfm.cli import main
-from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError
+from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError, StoppedEarly
+from pathfm.folders.run import RunFolder
 from pathfm.input.training_data import open_training_data
 from pathfm.models.vit import by_name
 from pathfm.settings.command_line import load
 from pathfm.settings.schema import from_dict
 from pathfm.settings.training import TrainConfig
 from pathfm.train import run
+from pathfm.training.interruption import Interruption
 from pathfm.weights.folder import open_weights
 from pathfm.zoo.known import known
 from pathfm.zoo.namings import HF_VIT
@@ -170,6 +174,49 @@ def test_a_run_that_diverges_ends_in_words_with_its_best_weights_and_does_not_be
     assert weights.card["step"] == min(saved, key=lambda step: losses[step])
     with pytest.raises(InputError, match="diverged: its .* remove .*diverged.json to go on"):
         run(config, tmp_path)
+
+
+def test_a_stopped_run_goes_on_under_another_placement_with_the_losses_of_the_undisturbed_one(cohort, base, tmp_path, monkeypatch):
+    settings = {"init": str(base), "train_for": "6 steps", "evaluate_every": "3 steps", "log_every": "1 steps"}
+    config = shrunk("contrastive", cohort, **settings, mesh={"data": 8, "fsdp": 1})
+    run(config, tmp_path / "whole")
+    calls = itertools.count()
+    with monkeypatch.context() as patched:
+        patched.setattr(Interruption, "requested", lambda self: next(calls) > 4)
+        with pytest.raises(StoppedEarly, match="stopped at step [1-5] of 6"):
+            run(config, tmp_path / "stopped")
+    moved = {"mesh": {"data": 4, "fsdp": 2}, "workers": 1, "threads": 2, "remat": "blocks", "log_every": "2 steps", "max_bad": 0.5}
+    run(shrunk("contrastive", cohort, **settings | moved), tmp_path / "stopped")
+    whole, stopped = (RunFolder(tmp_path / name).metrics() for name in ("whole", "stopped"))
+    for name in ("loss", "validation_loss"):
+        expected = {line["step"]: line[name] for line in whole if name in line}
+        found = {line["step"]: line[name] for line in stopped if name in line}
+        assert 6 in found and found.keys() <= expected.keys()
+        np.testing.assert_allclose([*found.values()], [expected[step] for step in found], rtol=1e-3)
+
+
+def test_frozen_parameters_are_those_of_the_base_and_in_no_checkpoint(cohort, base, tmp_path):
+    run(shrunk("direct", cohort, init=str(base), optimizer={"freeze": ["image/.*"]}), tmp_path / "frozen")
+    before, after = (by_name(open_weights(folder).params) for folder in (base, tmp_path / "frozen"))
+    image = [name for name in after if name.startswith("image/")]
+    assert image and all(before[name].tobytes() == after[name].tobytes() for name in image)
+    sizes = {
+        name: sum(path.stat().st_size for path in (tmp_path / name).rglob("*") if path.is_file())
+        for name in ("frozen/checkpoints", "frozen/weights")
+    }
+    assert sizes["frozen/checkpoints"] < 0.5 * sizes["frozen/weights"]
+    with pytest.raises(InputError, match="freeze every parameter"):
+        run(shrunk("direct", cohort, init=str(base), optimizer={"freeze": [".*"]}), tmp_path / "nothing")
+
+
+def test_a_run_whose_base_has_changed_does_not_go_on(cohort, base, tmp_path):
+    shutil.copytree(base, tmp_path / "base")
+    run(shrunk("direct", cohort, init=str(tmp_path / "base")), tmp_path / "run")
+    run(shrunk("views", cohort, model="demo", seed=1), tmp_path / "other")
+    shutil.rmtree(tmp_path / "base")
+    shutil.copytree(tmp_path / "other", tmp_path / "base")
+    with pytest.raises(InputError, match="was begun before the base weights changed"):
+        run(shrunk("direct", cohort, init=str(tmp_path / "base")), tmp_path / "run")
 
 
 def test_lora_leaves_plain_weights_that_differ_from_the_base_by_low_rank(cohort, base, tmp_path):
