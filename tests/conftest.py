@@ -12,7 +12,7 @@ os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # Tests compile many small programs and run each a few times: compile them quickly, and once.
 # On a busy machine a device or process may come late to a collective; XLA would abort the tests after 40 s, and gloo fail after 30 s.
-LATE = "--xla_cpu_collective_call_terminate_timeout_seconds=1200 --xla_cpu_collective_timeout_seconds=1200"
+LATE = "--xla_cpu_collective_call_terminate_timeout_seconds=600 --xla_cpu_collective_timeout_seconds=600"
 os.environ.setdefault("XLA_FLAGS", f"--xla_backend_optimization_level=0 {LATE}")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
