@@ -18,7 +18,8 @@ from pathfm.errors import InputError
 
 
 def refuse(*arguments):
-    taken.append([value for value in arguments if type(value) is int][-1])
+    workers = [getattr(value, "workers", value) for value in arguments]  # a number, or that of an engine
+    taken.append([value for value in workers if type(value) is int][-1])
     raise InputError("enough")
 
 

@@ -12,18 +12,18 @@ Killed at any time and started again, it goes on. docs/planted_effect.md tells w
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 from planted_recipe import ARMS, BASE, Arm, Settings, training
 
+from pathfm.engines import run
+from pathfm.engines.local import Local
+from pathfm.engines.serial import Serial
 from pathfm.errors import InputError, guarded
 from pathfm.files import read_json, replacing, write_json, write_parquet
 from pathfm.folders.metrics import read_metrics
@@ -104,44 +104,29 @@ def keep_settings(settings: Settings, out: Path) -> None:
 
 
 def work(jobs: list[Job], workers: int, out: Path) -> None:
-    """Runs what is not finished; the arms of a seed wait for its base."""
+    """Runs what is not finished: the bases, then the arms that begin from them."""
     left = [job for job in jobs if not job.scores.exists()]
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(out / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
     say(f"planted effect: {len(jobs) - len(left)} of {len(jobs)} trainings are there already")
     start, done = time.monotonic(), len(jobs) - len(left)
-    for job, seconds in one_by_one(left) if workers == 1 else side_by_side(left, workers):
+
+    def tell(job: Job, seconds: float | None) -> None:
+        nonlocal done
+        if seconds is None:
+            raise InputError(
+                f"seed {job.seed}, {job.arm.name}: its process was killed; free some memory, or give fewer --workers, and run it again"
+            )
         done += 1
         minutes = (time.monotonic() - start) / 60
         say(f"seed {job.seed}, {job.arm.name}: done in {seconds:.0f} s; {done} of {len(jobs)} after {minutes:.1f} min")
 
-
-def one_by_one(jobs: list[Job]) -> Iterator[tuple[Job, float]]:
-    for job in jobs:
-        yield job, finish(job)
-
-
-def side_by_side(jobs: list[Job], workers: int) -> Iterator[tuple[Job, float]]:
-    """In processes that keep one core each."""
-    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")  # read when NumPy is first imported, in each process
-    context = multiprocessing.get_context("spawn")
-    cores = context.Queue()
-    for core in (sorted(os.sched_getaffinity(0)) * workers)[:workers]:
-        cores.put(core)
-    left, running = list(jobs), {}
-    with ProcessPoolExecutor(workers, context, initializer=settle, initargs=(cores,)) as pool:
-        while left or running:
-            ready = [job for job in left if job.arm == BASE or job.base.scores.exists()]
-            for job in ready[: workers - len(running)]:  # a seed is finished before a later one is begun
-                left.remove(job)
-                running[pool.submit(finish, job)] = job
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
-
-
-def settle(cores) -> None:
-    """A process of the pool takes one core for itself, so that its speed does not depend on its neighbours."""
-    os.sched_setaffinity(0, {cores.get()})
+    engine = Serial()
+    if workers > 1:
+        os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")  # read when NumPy is first imported, in each process
+        engine = Local(workers, own_core=True)
+    run(finish, [job for job in left if job.arm == BASE], engine, tell)
+    run(finish, [job for job in left if job.arm != BASE], engine, tell)
 
 
 def finish(job: Job) -> float:

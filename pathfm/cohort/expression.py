@@ -3,21 +3,21 @@
 A sample whose file lacks genes or has others is left out; nothing is filled in and nothing is renormalised.
 """
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
 from pathfm.cohort.aliquots import lost_to_sibling
 from pathfm.cohort.folder import CohortFolder, record_step
-from pathfm.cohort.matrix import Genes, MatrixWriter, common_genes, read_sample
+from pathfm.cohort.matrix import Genes, MatrixWriter, Sample, common_genes, read_sample
 from pathfm.cohort.overlap import no_overlap
+from pathfm.engines import run
+from pathfm.engines.threads import Threads
 from pathfm.errors import InputError
 from pathfm.files import digest, replacing, sha256, write_json
-from pathfm.progress import track
 from pathfm.sources import barcodes, sample_types, star
 from pathfm.sources.downloads import LEGACY_FILE, expression_files, locate
 from pathfm.sources.sheets import Sheet, SheetRow, read_sheet
@@ -29,8 +29,6 @@ WHAT_TO_ADD = (
     "so they pair with no slide; give the sheet a column `Sample Type` with `Primary Tumor`, `Metastatic`, `Tumor` or `Solid Tissue Normal`"
 )
 
-T = TypeVar("T")
-R = TypeVar("R")
 LeftOut = dict[str, list[dict]]
 
 
@@ -55,14 +53,16 @@ def build_expression(gdc_folder: str | Path, sheet_path: str | Path, cohort: Coh
     with replacing(cohort.expression) as temporary, MatrixWriter(temporary, genes, len(rows)) as matrix:
         kept: list[SheetRow] = []
         tpm_sums: list[float] = []
-        results = in_order(lambda row: read_sample(files[row.file_id], genes), rows, workers)
-        for row, result in zip(rows, track(results, "expression", len(rows), "files"), strict=True):
+
+        def keep(row: SheetRow, result: Sample | star.StarError) -> None:
             if isinstance(result, star.StarError):
                 left_out[result.fault].append(_entry(row, str(result)))
-                continue
+                return
             matrix.append(result)
             kept.append(row)
             tpm_sums.append(result.tpm_sum)
+
+        run(partial(_read, files=files, genes=genes), rows, Threads(workers), keep, "expression", "files")
         if not kept:
             raise InputError(_nothing_left(sheet_path, left_out))
         obs = observations(kept, names, files)
@@ -89,6 +89,10 @@ def build_expression(gdc_folder: str | Path, sheet_path: str | Path, cohort: Coh
         _inputs(sheet_path, files),
     )
     return report
+
+
+def _read(row: SheetRow, files: dict[str, Path], genes: Genes) -> Sample | star.StarError:
+    return read_sample(files[row.file_id], genes)
 
 
 def _usable(sheet: Sheet, folder: Path, left_out: LeftOut) -> tuple[list[SheetRow], dict[str, Path]]:
@@ -135,18 +139,6 @@ def observation_names(rows: Iterable[SheetRow]) -> dict[str, str]:
     suffixed = {file_id: f"{name}.{file_id[:8]}" if shared[name] > 1 else name for file_id, name in plain.items()}
     again = Counter(suffixed.values())
     return {file_id: f"{plain[file_id]}.{file_id}" if again[name] > 1 else name for file_id, name in suffixed.items()}
-
-
-def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """`map` in threads: results in the order of `items`, at most a few per worker waiting."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def observations(rows: list[SheetRow], names: dict[str, str], files: dict[str, Path]) -> pd.DataFrame:

@@ -19,13 +19,15 @@ def add_arguments(parser) -> None:
     parser.add_argument("--min-tissue", type=float, default=0.5, help="least share of tissue in a tile, 0 to 1 (default 0.5)")
     parser.add_argument("--mpp-override", type=Path, metavar="FILE", help="CSV slide,mpp: µm per pixel that the file does not tell")
     parser.add_argument("--slides-table", type=Path, metavar="FILE", help="CSV slide,patient,sample,site: for names without a TCGA barcode")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core that may be used)")
+    parser.add_argument("--workers", type=int, metavar="N", help="slides at a time (default: one for each core that may be used)")
+    parser.add_argument("--engine", default="local", metavar="NAME", help="where slides are tiled: local (processes), threads, serial")
 
 
 def run(arguments) -> int:
     from pathfm.cohort.folder import CohortFolder
     from pathfm.cohort.overlap import no_overlap
     from pathfm.cohort.pairing import listing
+    from pathfm.engines import engine
     from pathfm.errors import DONE, WRONG_INPUT, stopping_on_sigterm
     from pathfm.machine import cores
     from pathfm.progress import say
@@ -34,6 +36,7 @@ def run(arguments) -> int:
     from pathfm.slides.tiler import Settings
 
     check(arguments)
+    chosen = engine(arguments.engine, arguments.workers or cores())
     folder = CohortFolder(arguments.cohort)
     with stopping_on_sigterm():
         found = finding.find_slides(arguments.slides, besides=(folder.root / "tiles", folder.root / "thumbnails"))
@@ -55,7 +58,7 @@ def run(arguments) -> int:
         if warning := no_overlap(patients, "the slides", folder, replaces=folder.slides):
             say(f"tile: warning: {warning}")
         settings = Settings(arguments.mpp, arguments.tile, arguments.min_tissue)
-        rows = tiling.tile_all(folder, found.slides, settings, arguments.workers or cores(), overrides, owners)
+        rows = tiling.tile_all(folder, found.slides, settings, chosen, overrides, owners)
         tiling.note_step(folder, settings, {"mpp_override": arguments.mpp_override, "slides_table": arguments.slides_table})
     tiling.report(rows)
     return DONE if any(row["status"] == "done" for row in rows) else WRONG_INPUT

@@ -1,15 +1,19 @@
 """The demo world on disk, as a user would have it: each file is made by itself, whole or not at all, and is not made twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from pathfm.demo import benchmark, omics, tables, work
+from pathfm.demo import benchmark, omics, tables
 from pathfm.demo.scene import make_scene
 from pathfm.demo.slides import write_slide
 from pathfm.demo.world import World, file_uuid, make_world, planted_programmes
+from pathfm.engines import collect
+from pathfm.engines.local import Local
+from pathfm.engines.protocol import Engine
+from pathfm.engines.serial import Serial
 from pathfm.errors import InputError
 from pathfm.files import read_json, replacing, write_json, write_parquet
 from pathfm.sources.star import write_star_counts
@@ -36,8 +40,14 @@ def write_world(out: Path, patients: int, seed: int, workers: int = 1) -> World:
     world = make_world(patients, seed)
     claim(out, {"format": FORMAT, "patients": patients, "seed": seed})
     write_tables(out, world)
-    work.do(make, [job for job in jobs(out, world) if not job.path.exists()], workers, "demo", "files")
+    missing = [job for job in jobs(out, world) if not job.path.exists()]
+    collect(make, missing, painters(workers, len(missing)), "demo", "files")
     return world
+
+
+def painters(workers: int, jobs: int) -> Engine:
+    """Processes, where there is more than one of them and of the jobs."""
+    return Local(workers) if min(workers, jobs) > 1 else Serial()
 
 
 def claim(out: Path, identity: dict) -> None:
@@ -62,7 +72,13 @@ def jobs(out: Path, world: World) -> list[Job]:
     rna = [Job("rna", row.aliquot, out / "rna" / row.folder / row.file, *identity) for row in world.aliquots.itertuples()]
     names = benchmark.annotations(world)[benchmark.HEADER[0]]
     images = [Job("image", str(number), out / "mhist" / "images" / name, *identity) for number, name in enumerate(names)]
-    return work.interleaved([slides, rna, images])
+    return interleaved([slides, rna, images])
+
+
+def interleaved(kinds: Sequence[Sequence[Job]]) -> list[Job]:
+    """The jobs of several kinds, mixed evenly, so that the time left can be told from the time gone."""
+    places = [((number + 0.5) / len(jobs), kind, job) for kind, jobs in enumerate(kinds) for number, job in enumerate(jobs)]
+    return [job for *_, job in sorted(places, key=lambda place: place[:2])]
 
 
 def make(job: Job) -> bool:

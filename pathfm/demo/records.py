@@ -17,12 +17,13 @@ from pathfm.cohort.expression import observations
 from pathfm.cohort.folder import CohortFolder, record_step
 from pathfm.cohort.labels import build_labels
 from pathfm.cohort.matrix import Genes, MatrixWriter, Sample
-from pathfm.demo import omics, work
-from pathfm.demo.folder import write_labels
+from pathfm.demo import omics
+from pathfm.demo.folder import painters, write_labels
 from pathfm.demo.painter import SQUARE
 from pathfm.demo.scene import make_scene, tissue_patches
 from pathfm.demo.slides import MPP
 from pathfm.demo.world import World, make_world
+from pathfm.engines import collect
 from pathfm.files import replacing
 from pathfm.progress import track
 from pathfm.slides import table
@@ -58,7 +59,7 @@ def write_demo_cohort(folder: CohortFolder, world: World, tiles_per_patient: int
         for slides in slides_of
         for slide, share in zip(slides, np.array_split(np.arange(tiles_per_patient), len(slides)), strict=True)
     ]
-    slide_rows.write_rows(work.do(paint_slide, jobs, workers, "paint", "slides"), folder.slides)
+    slide_rows.write_rows(collect(paint_slide, jobs, painters(workers, len(jobs)), "paint", "slides"), folder.slides)
     write_expression(folder, world)
     with TemporaryDirectory() as directory:
         write_labels(Path(directory), world)

@@ -4,17 +4,18 @@ import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from pathfm.cohort import slide_rows
 from pathfm.cohort.folder import CohortFolder, described_step, manifest
 from pathfm.cohort.slide_rows import NO_PATIENT, with_reason
+from pathfm.engines import run
+from pathfm.engines.protocol import Engine
 from pathfm.errors import InputError
 from pathfm.files import clear_partials, sha256
-from pathfm.progress import say, track
-from pathfm.slides import engine, table
+from pathfm.progress import say
+from pathfm.slides import table
 from pathfm.slides.tiler import Job, Settings, blank_row, finished, note_of, tile_slide, unchanged
 
 SHARED_SETTINGS = ("mpp", "tile", "min_tissue")
@@ -31,7 +32,7 @@ def tile_all(
     folder: CohortFolder,
     slides: Mapping[str, list[Path]],
     settings: Settings,
-    workers: int,
+    engine: Engine,
     overrides: Mapping[str, float] | None = None,
     owners: Mapping[str, dict] | None = None,
 ) -> list[dict]:
@@ -59,11 +60,13 @@ def tile_all(
     if done := sum(row["status"] == "done" for row in rows.values()):
         say(f"tile: {done:,} of {len(slides):,} slides are done already")
     if jobs:
-        say(f"tile: {len(jobs):,} slides to tile, {min(workers, len(jobs)):,} at a time")
+        say(f"tile: {len(jobs):,} slides to tile, {min(engine.workers, len(jobs)):,} at a time")
+
+    def keep(job: Job, row: dict | None) -> None:
+        rows[job.slide] = row or _killed(job)
+
     try:
-        with closing(engine.run(tile_slide, jobs, workers)) as results:
-            for job, row in track(results, "tile", total=len(jobs), unit="slides"):
-                rows[job.slide] = row or _killed(job)
+        run(tile_slide, jobs, engine, keep, "tile", "slides")
     finally:
         _clear(folder)
         slide_rows.gather(folder)

@@ -16,9 +16,11 @@ from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.pairing import read_slides
 from pathfm.cohort.slide_rows import write_rows
 from pathfm.commands import tile as command
+from pathfm.engines import ENGINES
+from pathfm.engines.serial import Serial
 from pathfm.errors import InputError, guarded
 from pathfm.files import alone, read_json, read_parquet, sha256
-from pathfm.slides import engine, tiling
+from pathfm.slides import tiling
 from pathfm.slides.records import TileRecords
 
 PROGRAM = """
@@ -34,7 +36,7 @@ if __name__ == "__main__":
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Jobs without workers: the same results, sooner."""
-    monkeypatch.setattr(engine, "run", lambda function, jobs, workers: ((job, function(job)) for job in jobs))
+    monkeypatch.setitem(ENGINES, "local", lambda workers: Serial())
 
 
 @pytest.fixture
@@ -179,9 +181,17 @@ def test_a_disk_that_refuses_is_one_sentence(tmp_path, tile, slides):
     assert code == 2 and said.count("pathfm tile: cannot write ") == 1 and "Traceback" not in said
 
 
-def test_a_job_that_killed_its_process_is_listed(tmp_path, slides, capsys, monkeypatch):
-    monkeypatch.setattr(engine, "run", lambda function, jobs, workers: ((job, None) for job in jobs))
-    rows = tiling.tile_all(CohortFolder(tmp_path), {"ours": [slides / "ours.tif"]}, tiling.Settings(tile=64), 1)
+class Losing:
+    """An engine whose every job kills its process."""
+
+    workers = 1
+
+    def results(self, function, jobs):
+        yield from ((job, None) for job in jobs)
+
+
+def test_a_job_that_killed_its_process_is_listed(tmp_path, slides, capsys):
+    rows = tiling.tile_all(CohortFolder(tmp_path), {"ours": [slides / "ours.tif"]}, tiling.Settings(tile=64), Losing())
     tiling.report(rows)
     assert "1 killed its process" in capsys.readouterr().err and rows[0]["status"] == "failed"
 

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from pathfm.engines import run
+from pathfm.engines.local import Local
 from pathfm.errors import InputError
-from pathfm.slides import engine
 
 
 def square_or_die(number: int) -> int:
@@ -23,21 +24,22 @@ def refuse(number: int) -> int:
 
 
 def test_a_job_that_kills_its_process_is_lost_alone():
-    results = dict(engine.run(square_or_die, range(6), workers=2))
+    results = {}
+    run(square_or_die, range(6), Local(2), results.__setitem__)
     assert results == {0: 0, 1: 1, 2: 4, 3: None, 4: 16, 5: 25}
 
 
 def test_an_error_of_a_job_ends_the_run():
     with pytest.raises(InputError, match="no place for 0"):
-        list(engine.run(refuse, [0], workers=1))
+        run(refuse, [0], Local(1))
 
 
 def test_workers_end_with_their_parent(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
-        "import os, sys, time\nfrom pathlib import Path\nfrom pathfm.slides import engine\n"
+        "import os, sys, time\nfrom pathlib import Path\nfrom pathfm.engines import run\nfrom pathfm.engines.local import Local\n"
         "def wait(folder):\n    Path(folder, str(os.getpid())).touch()\n    time.sleep(600)\n"
-        "if __name__ == '__main__':\n    list(engine.run(wait, [sys.argv[1]], 1))\n"
+        "if __name__ == '__main__':\n    run(wait, [sys.argv[1]], Local(1))\n"
     )
     (tmp_path / "pids").mkdir()
     parent = subprocess.Popen([sys.executable, program, tmp_path / "pids"], env=os.environ | {"PYTHONPATH": os.getcwd()})
@@ -47,6 +49,18 @@ def test_workers_end_with_their_parent(tmp_path):
         parent.kill()
         parent.wait()
     assert until(lambda: not running(worker))
+
+
+def cores_of(number: int) -> tuple[int, frozenset[int]]:
+    return os.getpid(), frozenset(os.sched_getaffinity(0))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system gives a process no core of its own")
+def test_a_process_keeps_to_one_core_where_it_is_asked_to():
+    mine, held = os.sched_getaffinity(0), {}
+    run(cores_of, range(8), Local(2, own_core=True), lambda job, result: held.setdefault(*result))
+    assert all(len(cores) == 1 and cores <= mine for cores in held.values())
+    assert len(set(held.values())) == min(len(held), len(mine))
 
 
 def running(pid: int) -> bool:
