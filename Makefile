@@ -17,7 +17,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-# The quick tests with the newest jax, where Python 3.12 is installed.
+# The quick tests with the newest jax, pandas and anndata, where Python 3.12 is installed.
 quick-test-next: .venv-next/installed
 	.venv-next/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 

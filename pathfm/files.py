@@ -187,7 +187,7 @@ def write_parquet(table, path: str | os.PathLike, metadata: Mapping[str, str] | 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = pa.Table.from_pandas(text_as_objects(table), preserve_index=False)
     if metadata:
         arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **metadata})
     with replacing(path) as temporary:
@@ -195,7 +195,7 @@ def write_parquet(table, path: str | os.PathLike, metadata: Mapping[str, str] | 
 
 
 def read_parquet(path: str | os.PathLike, columns: list[str] | None = None):
-    """The Parquet file as a pandas DataFrame; InputError when it is missing, broken, too long or lacks a column."""
+    """The Parquet file as a pandas DataFrame, text as str and None; InputError when it is missing, broken, too long or lacks a column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -206,11 +206,22 @@ def read_parquet(path: str | os.PathLike, columns: list[str] | None = None):
             missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
             if missing:
                 raise InputError(f"{path} lacks the column {missing[0]!r}; it has {', '.join(file.schema_arrow.names)}")
-            return file.read(columns=columns).to_pandas()
+            return text_as_objects(file.read(columns=columns).to_pandas())
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def text_as_objects(table):
+    """The DataFrame with columns of str, and None where there is none, whichever dtype pandas gave its text.
+
+    pandas 3 has a dtype of its own for text, where a missing one is NaN and Arrow's strings are of another width.
+    """
+    import pandas as pd
+
+    texts = [name for name, dtype in table.dtypes.items() if isinstance(dtype, pd.StringDtype)]
+    return table.assign(**{name: table[name].astype(object).where(table[name].notna(), None) for name in texts})
 
 
 def parquet_metadata(path: str | os.PathLike) -> dict[str, str]:

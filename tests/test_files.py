@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pathfm.errors import InputError
-from pathfm.files import alone, clear_partials, quiet_abandoned_reads, replacing
+from pathfm.files import alone, clear_partials, quiet_abandoned_reads, read_parquet, replacing, write_parquet
 
 
 class Fails:
@@ -116,3 +118,16 @@ def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write .*lock"), alone(tmp_path / "file" / "lock"):
         pass
+
+
+@pytest.mark.parametrize("dtype", [object, "string", pd.StringDtype("pyarrow")])
+def test_text_of_any_dtype_comes_back_as_str_and_none(tmp_path, dtype):
+    table = pd.DataFrame(
+        {"name": pd.Series(["a", None, "c"], dtype=dtype), "number": [1.5, float("nan"), 2.0], "flag": [True, False, True]}
+    )
+    write_parquet(table, tmp_path / "table.parquet")
+    assert str(pq.read_schema(tmp_path / "table.parquet").field("name").type) == "string"
+    read = read_parquet(tmp_path / "table.parquet")
+    assert read["name"].tolist() == ["a", None, "c"] and read["name"].dtype == object
+    assert read["number"].dtype == "float64" and read["flag"].dtype == bool
+    assert read_parquet(tmp_path / "table.parquet", ["number"]).columns.tolist() == ["number"]

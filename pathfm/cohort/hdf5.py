@@ -4,8 +4,12 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import anndata
 import h5py
+import pandas as pd
+from anndata.io import write_elem
 
 
 class SilentFile(io.FileIO):
@@ -59,3 +63,14 @@ def whole_hdf5(path: str | Path) -> Iterator[h5py.File]:
             yield hdf5
         if file.failure:
             raise file.failure
+
+
+def write_element(group: h5py.Group, name: str, value: Any) -> None:
+    """Writes as AnnData does, with text as plain strings whichever dtype pandas gave it: those are what every reader of .h5ad knows."""
+    with anndata.settings.override(allow_write_nullable_strings=False):
+        write_elem(group, name, value)
+
+
+def words(column: pd.Series) -> pd.Series:
+    """A column of a table that AnnData read as text, a missing value as "nan": under pandas 3 `astype(str)` leaves it missing."""
+    return column.astype(object).map(str)

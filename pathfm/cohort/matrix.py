@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from anndata.io import write_elem
 
-from pathfm.cohort.hdf5 import SilentFile
+from pathfm.cohort.hdf5 import SilentFile, write_element
 from pathfm.errors import InputError
 from pathfm.files import digest
 from pathfm.sources import star
@@ -121,9 +120,9 @@ class MatrixWriter:
         self.file = h5py.File(self.bytes, "w")
         self.file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         for name in ("layers", "obsm", "obsp", "varm", "varp"):
-            write_elem(self.file, name, {})
-        write_elem(self.file, "uns", {"gene_model": self.genes.model or "", "X": "log2(TPM+1)"})
-        write_elem(self.file, "var", self.genes.var)
+            write_element(self.file, name, {})
+        write_element(self.file, "uns", {"gene_model": self.genes.model or "", "X": "log2(TPM+1)"})
+        write_element(self.file, "var", self.genes.var)
         self.log_tpm, self.counts = self._array("X", np.float32), self._array("layers/counts", np.int32)
         return self
 
@@ -144,9 +143,9 @@ class MatrixWriter:
         """Cuts the arrays to the rows that were written and adds their table, and in `uns` what is known of further samples."""
         for array in (self.log_tpm, self.counts):
             array.resize(self.samples, axis=0)
-        write_elem(self.file, "obs", obs)
+        write_element(self.file, "obs", obs)
         if samples is not None and len(samples):
-            write_elem(self.file["uns"], "samples", samples)
+            write_element(self.file["uns"], "samples", samples)
 
     def __exit__(self, kind, error, trace) -> None:
         self.file.close()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
+from pathfm.cohort.hdf5 import words
 from pathfm.cohort.profiles import Profiles, one_row_per_patient, open_profiles
 from pathfm.cohort.splits import Splits, check_splits, read_splits
 from pathfm.errors import InputError
@@ -84,12 +85,12 @@ def read_vectors(path: Path) -> anndata.AnnData:
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be read as AnnData: {error}") from error
     values = data.X.toarray() if hasattr(data.X, "toarray") else np.asarray(data.X)
-    patients = data.obs["patient"].astype(str) if "patient" in data.obs else pd.Series(data.obs_names.astype(str), data.obs_names)
+    patients = words(data.obs["patient"]) if "patient" in data.obs else pd.Series(data.obs_names.astype(str), data.obs_names)
     if patients.duplicated().any():
         raise InputError(f"{path} has several rows of the patient {patients[patients.duplicated()].iloc[0]}; keep one row a patient")
     if not np.isfinite(values).all():
         raise InputError(f"{path} holds values that are not finite numbers; leave out patients whose vector is not known")
-    symbols = data.var["symbol"].astype(str) if "symbol" in data.var else pd.Series(data.var_names.astype(str), data.var_names)
+    symbols = words(data.var["symbol"]) if "symbol" in data.var else pd.Series(data.var_names.astype(str), data.var_names)
     obs, var = pd.DataFrame({"patient": patients}), pd.DataFrame({"symbol": symbols})
     return anndata.AnnData(values.astype(np.float32), obs, var)
 

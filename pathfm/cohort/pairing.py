@@ -85,7 +85,7 @@ def pair(slides: pd.DataFrame, profiles: pd.DataFrame, stated: Types | None = No
             slides_out |= {slide["slide"]: SPELT for slide in slides_of[patient]}
         if patient not in slides_of and folded(patient) in spelt[1]:
             profiles_out |= {profile["aliquot"]: SPELT for profile in profiles_of[patient]}
-    return Pairing(pd.DataFrame(pairs, columns=PAIR_COLUMNS), slides_out, profiles_out)
+    return Pairing(pd.DataFrame(pairs, columns=PAIR_COLUMNS, dtype=object), slides_out, profiles_out)
 
 
 def _rows(table: pd.DataFrame, name: str) -> list[dict]:

@@ -9,6 +9,7 @@ import anndata
 import numpy as np
 import pandas as pd
 
+from pathfm.cohort.hdf5 import words
 from pathfm.errors import InputError
 from pathfm.features.features import Features
 from pathfm.files import sha256
@@ -35,15 +36,15 @@ class Brought:
         There are no features of benchmarks. Raises InputError when the file is broken or holds none of the patients.
         """
         table = self._read()
-        found = sorted(set(wanted) & set(table.obs["patient"].astype(str)))
+        found = sorted(set(wanted) & set(words(table.obs["patient"])))
         if not found:
             raise InputError(f"{self.path} holds no patient of the cohort's fold; its column obs['patient'] names them as the cohort does")
         absent = len(set(wanted)) - len(found)
         if absent:
             say(f"warning: {absent} of {len(set(wanted))} patients of the fold are not in {self.path}; they are left out")
-        table = table[table.obs["patient"].astype(str).isin(found).to_numpy()]
-        patients = table.obs["patient"].astype(str).to_numpy()
-        slides = table.obs["slide"].astype(str).to_numpy() if "slide" in table.obs else patients
+        table = table[words(table.obs["patient"]).isin(found).to_numpy()]
+        patients = words(table.obs["patient"]).to_numpy()
+        slides = words(table.obs["slide"]).to_numpy() if "slide" in table.obs else patients
         of_slides = pd.DataFrame(np.asarray(table.X, np.float64)).groupby([patients, slides]).mean()
         return Features(found, of_slides.groupby(level=0).mean().to_numpy(np.float32), "mean")
 

@@ -82,7 +82,7 @@ def _paired(part: Part, people: pd.DataFrame, recipe: Recipe) -> Part:
     if recipe.pairing == "true":
         return part
     patients = people["patient"].tolist()
-    sites = people["site"].astype(str).tolist() if recipe.pairing == "permuted_in_site" else None
+    sites = list(map(str, people["site"])) if recipe.pairing == "permuted_in_site" else None
     row = {patient: number for number, patient in enumerate(patients)}
     givers = np.array([row[giver] for giver in permuted_patients(patients, sites, recipe.seed)])
     return replace(part, vectors={name: vectors.of(givers) for name, vectors in part.vectors.items()})

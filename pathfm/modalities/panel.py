@@ -137,7 +137,7 @@ def fit_panel(
             f"no gene is left in the panel {choice!r}: none of {len(columns):,} genes varies among {len(rows):,} training patients"
         )
     chosen = expression.var.iloc[columns[order]]
-    return Panel(tuple(chosen.index), tuple(chosen["symbol"].astype(str)), mean, sd, float(clip))
+    return Panel(tuple(chosen.index), tuple(map(str, chosen["symbol"])), mean, sd, float(clip))
 
 
 def _name_of(expression: AnnData | Profiles) -> str:

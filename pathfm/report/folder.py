@@ -7,9 +7,8 @@ from typing import Any
 
 import anndata
 import pandas as pd
-from anndata.io import write_elem
 
-from pathfm.cohort.hdf5 import whole_hdf5
+from pathfm.cohort.hdf5 import whole_hdf5, write_element
 from pathfm.errors import InputError
 from pathfm.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pathfm.report import earlier
@@ -145,7 +144,7 @@ def _write_h5ad(data: anndata.AnnData, path: Path) -> None:
     data.obs_names = data.obs_names.astype(str)
     data.obs_names.name = None
     with replacing(path) as temporary, whole_hdf5(temporary) as file:
-        write_elem(file, "/", data)
+        write_element(file, "/", data)
 
 
 def _read_h5ad(path: Path, obs: set[str], layers: set[str] = frozenset()) -> anndata.AnnData | None:

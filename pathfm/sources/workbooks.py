@@ -18,14 +18,10 @@ def read_sheets(path: Path) -> list[tuple[str, io.BufferedReader]]:
     """Each visible sheet that is not empty, by a name for sentences, as tab-delimited UTF-8 with quotation marks where needed.
 
     Numbers without a fraction are written as whole numbers, dates as ISO 8601; of a formula the value that Excel kept is read.
-    Raises InputError when openpyxl is not installed, and for a workbook that is damaged or larger than a table may be.
+    Raises InputError for a workbook that is damaged or larger than a table may be.
     """
-    try:
-        import openpyxl
-    except ImportError:
-        raise InputError(
-            f"{path} is an Excel workbook, and openpyxl is not there to read it; pip install 'pathfm[excel]', or save the sheet as CSV"
-        ) from None
+    import openpyxl
+
     damages = (openpyxl.utils.exceptions.InvalidFileException, zipfile.BadZipFile, zlib.error, OSError, *DAMAGES)
     try:
         with warnings.catch_warnings(), path.open("rb") as file:

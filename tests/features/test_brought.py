@@ -33,6 +33,12 @@ def test_without_slides_a_patient_is_the_mean_of_its_rows(tmp_path):
     assert brought.card["name"] == "patients" and len(brought.card["weight_hash"]) == 64 and brought.card["base"] is None
 
 
+def test_rows_whose_slide_is_not_told_count_as_a_slide_of_their_own(tmp_path):
+    slides = pd.Categorical([None, None, "b2", "a1", "a1", "c1", None, None])
+    features = written(tmp_path / "tiles.h5ad", patient=PATIENTS, slide=slides).features(["c", "b"])
+    np.testing.assert_allclose(features.matrix, [(VALUES[:2].mean(axis=0) + VALUES[2]) / 2, (VALUES[5] + VALUES[6:].mean(axis=0)) / 2])
+
+
 def test_what_cannot_be_used_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(InputError, match="holds no patient of the cohort's fold"):
         written(tmp_path / "other.h5ad", patient=PATIENTS).features(["x"])

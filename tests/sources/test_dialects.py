@@ -3,18 +3,17 @@
 import csv
 import gzip
 import io
-import sys
 import tarfile
 import zipfile
 from dataclasses import dataclass
 
+import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.labels import build_labels
-from pathfm.errors import InputError
 from pathfm.files import read_parquet
 from pathfm.sources import text
 
@@ -155,7 +154,6 @@ def test_joined_files_with_their_headers_in_any_order_of_columns(tmp_path, monke
 
 
 def excel(rows) -> bytes:
-    openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     book.active.title = "Notes"
     book.active.append(["Table S1, see the text"])
@@ -173,13 +171,3 @@ def excel(rows) -> bytes:
 
 def test_an_excel_workbook(tmp_path):
     assert labels(tmp_path, excel(CLINICAL), excel(MAF)) == EXPECTED
-
-
-def test_a_workbook_without_openpyxl_is_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with zipfile.ZipFile(tmp_path / "book.xlsx", "w") as archive:
-        archive.writestr("[Content_Types].xml", "<Types/>")
-        archive.writestr("xl/workbook.xml", "<workbook/>")
-    with pytest.raises(InputError, match=r"book.xlsx is an Excel workbook.*pathfm\[excel\].*CSV"):
-        build_labels([tmp_path / "book.xlsx"], [], None, CohortFolder(tmp_path / "cohort"))
-    assert not (tmp_path / "cohort").exists()
