@@ -257,11 +257,15 @@ def test_two_jobs_into_one_cohort_lose_nothing(tmp_path, tile, many, capsys):
     assert "12 of 12 slides are done already" in tile(*many, "--tile", 32)[1] and read_parquet(folder.slides).equals(table)
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["all processes", "the command alone"])
-def test_sigterm_ends_with_75_and_nothing_half_written(tmp_path, tile, many, whole_group):
+@pytest.mark.parametrize(
+    ("engine", "whole_group"),
+    [("local", True), ("local", False), ("threads", False), ("serial", False)],
+    ids=["all processes", "the command alone", "threads", "serial"],
+)
+def test_sigterm_ends_with_75_and_nothing_half_written(tmp_path, tile, many, engine, whole_group):
     folder = CohortFolder(tmp_path / "cohort")
     with alone(folder.lock):  # the job cannot gather, so it cannot end before it is stopped
-        job = started(tmp_path, *many, "--workers", 2, start_new_session=True)
+        job = started(tmp_path, *many, "--workers", 2, "--engine", engine, start_new_session=True)
         end = time.monotonic() + 60
         while not list(folder.root.glob("tiles/[!.]*.json")) and job.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
