@@ -153,7 +153,7 @@ def _unless_abandoned(hook, unraisable) -> None:
         hook(unraisable)
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """What the system said, without the paths that Orbax puts before it."""
     return getattr(error, "strerror", None) or str(error).partition("\n")[0].rpartition(": ")[2]
 

@@ -7,7 +7,7 @@ LayerScale: Touvron et al. 2021 (https://arxiv.org/abs/2103.17239); SwiGLU: Shaz
 import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import flax.linen as nn
 import jax
@@ -212,7 +212,7 @@ class Attention(nn.Module):
         depth = spec.width // spec.heads
         qkv = Dense(3 * width, spec.qkv_bias, self.dtype, name="qkv")(tokens)
         qkv = checkpoint_name(qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4), "qkv")
-        mixed = attention(qkv, depth**-0.5)
+        mixed = cast(jax.Array, attention(qkv, depth**-0.5))  # `partial` hides from types what custom_vjp returns
         return Dense(width, dtype=self.dtype, name="projection")(mixed.transpose(0, 2, 1, 3).reshape(batch, length, width))
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from pathfm.models.applied import applied
 from pathfm.models.lora import init_lora, merged
 from pathfm.models.pooling import GatedAttentionPooling, masked_mean
 from pathfm.models.vit import Remat, ViT, ViTSpec
@@ -44,7 +45,7 @@ class ImageTower:
     def tiles(self, params: Any, images: jax.Array) -> jax.Array:
         """Features [batch, tiles, features] of normalised images [batch, tiles, height, width, 3]."""
         flat = images.reshape(-1, *images.shape[2:])
-        return self._vit.apply({"params": self.image(params)}, flat).reshape(*images.shape[:2], -1)
+        return applied(self._vit, self.image(params), flat).reshape(*images.shape[:2], -1)
 
     def bags(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """One feature [batch, features] a bag, over the tiles that `tile_mask` [batch, tiles] keeps."""
@@ -53,7 +54,7 @@ class ImageTower:
     def pooled(self, params: Any, features: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """One feature [batch, features] a bag, of its tiles' features [batch, tiles, features]."""
         if self.pooling == "attention":
-            return GatedAttentionPooling().apply({"params": params["pooling"]}, features, tile_mask)
+            return applied(GatedAttentionPooling(), params["pooling"], features, tile_mask)
         return masked_mean(features, tile_mask)
 
     def flops(self, images: int) -> float:

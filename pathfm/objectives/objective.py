@@ -15,7 +15,8 @@ a few at a time.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any, Literal, Protocol
 
 import jax
@@ -133,7 +134,7 @@ class Objective:
 
         With `of`, the whole batch's `counts`, `batch` is a part of it: the losses of all parts sum to that of the whole.
         """
-        total, metrics = None, {}
+        parts, metrics = [], {}
         for number, (name, term) in enumerate(self.terms.items()):
             own = rng if self._single else jax.random.fold_in(rng, number)
             loss, found = term.loss(self.own(params, name), features, batch, bank, own, train=train)
@@ -141,10 +142,9 @@ class Objective:
                 loss = masked_mean(loss, term.counted(batch))
             if of is not None:
                 loss = loss * _count(term.counted(batch)) / of[name]
-            part = self.weights[name] * loss
-            total = part if total is None else total + part
+            parts.append(self.weights[name] * loss)
             metrics |= found if self._single else {f"{name}/{metric}": value for metric, value in {"loss": loss, **found}.items()}
-        return total, metrics
+        return reduce(add, parts), metrics
 
     def counts(self, batch: Batch) -> dict[str, jax.Array]:
         """How many patients have a part in each term's loss, at least 1."""

@@ -12,7 +12,7 @@ from pathfm.probes.device import float64
 from pathfm.probes.protocol import Fitted
 from pathfm.probes.standard import standardisation
 from pathfm.probes.strength import STRENGTHS
-from pathfm.probes.target import Classes
+from pathfm.probes.target import Classes, Target
 from pathfm.statistics.scores import balanced_accuracy
 
 TOLERANCE = 1e-10
@@ -52,7 +52,7 @@ class Logistic:
     stages: int = STAGES
     name: str = "logistic"
     setting: str = "strength"
-    takes: tuple[type, ...] = (Classes,)
+    takes: tuple[type[Target], ...] = (Classes,)
 
     def fit(self, features: np.ndarray, target: Classes, weights: np.ndarray) -> Iterator["LogisticFit"]:
         used = np.flatnonzero(weights.any(axis=0))

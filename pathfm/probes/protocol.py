@@ -5,11 +5,13 @@ A new probe is a file like `ridge.py` and a line in `registry.py`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from pathfm.probes.target import Target
+
+T = TypeVar("T", bound=Target, contravariant=True)
 
 
 class Fitted(ABC):
@@ -26,15 +28,30 @@ class Fitted(ABC):
         return np.array([target.measure(self.predict(features, setting)) for setting in range(len(self.converged))])
 
 
-class Probe(Protocol):
-    """A kind of model on frozen features."""
+class Probe(Protocol[T]):
+    """A kind of model on frozen features, for targets of the type `T`: plain attributes will do."""
 
-    name: str  # in scores.parquet, in the config and in the table
-    takes: tuple[type[Target], ...]  # what it can be fitted to
-    setting: str  # what is chosen on validation rows, for example "strength" or "k"
-    grid: np.ndarray  # [settings] float, the values tried in order; of equal ones on validation the last wins
+    @property
+    def name(self) -> str:
+        """Its word in scores.parquet, in the config and in the table."""
+        ...
 
-    def fit(self, features: np.ndarray, target: Target, weights: np.ndarray) -> Iterable[Fitted]:
+    @property
+    def takes(self) -> tuple[type[Target], ...]:
+        """What it can be fitted to."""
+        ...
+
+    @property
+    def setting(self) -> str:
+        """What is chosen on validation rows, for example "strength" or "k"."""
+        ...
+
+    @property
+    def grid(self) -> np.ndarray:
+        """[settings] float, the values tried in order; of equal ones on validation the last wins."""
+        ...
+
+    def fit(self, features: np.ndarray, target: T, weights: np.ndarray) -> Iterable[Fitted]:
         """The models of each training set, in order, fitted together or each when it is asked for.
 
         features float32 [n, features], target [n], weights [sets, n]: how often a row stands in each training set (0: not at all).

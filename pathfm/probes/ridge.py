@@ -12,7 +12,7 @@ from pathfm.probes.device import float64
 from pathfm.probes.protocol import Fitted
 from pathfm.probes.standard import standardisation
 from pathfm.probes.strength import STRENGTHS
-from pathfm.probes.target import Values
+from pathfm.probes.target import Target, Values
 
 
 class RidgePath(NamedTuple):
@@ -47,7 +47,7 @@ class Ridge:
     grid: np.ndarray = field(default_factory=lambda: STRENGTHS)
     name: str = "ridge"
     setting: str = "strength"
-    takes: tuple[type, ...] = (Values,)
+    takes: tuple[type[Target], ...] = (Values,)
 
     def fit(self, features: np.ndarray, target: Values, weights: np.ndarray) -> Iterator["RidgeFit"]:
         """One training set after the other: the factors of all at once would not fit for a whole transcriptome."""

@@ -10,8 +10,8 @@ def standardisation(features: np.ndarray, weights: np.ndarray | None = None) -> 
     """
     weights = np.ones(len(features)) if weights is None else np.asarray(weights, np.float64)
     used = np.asarray(features[weights > 0], np.float64)
-    weights = weights[weights > 0] / weights.sum()
-    mean = weights @ used
-    sd = np.sqrt(weights @ (used - mean) ** 2)
+    share = weights[weights > 0] / weights.sum()
+    mean = share @ used
+    sd = np.sqrt(share @ (used - mean) ** 2)
     varies = (np.ptp(used, axis=0) > 0) & (sd > 0)
     return mean, np.where(varies, 1 / np.where(varies, sd, 1), 0)

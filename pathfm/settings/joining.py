@@ -142,7 +142,7 @@ def is_loopback(coordinator: str) -> bool:
         found = socket.getaddrinfo(coordinator.rpartition(":")[0].strip("[]"), None)
     except OSError:
         return False
-    return all(ipaddress.ip_address(address[4][0].partition("%")[0]).is_loopback for address in found)
+    return all(ipaddress.ip_address(str(address[4][0]).partition("%")[0]).is_loopback for address in found)
 
 
 def _is_address(text: str) -> bool:

@@ -6,7 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeGuard, TypeVar
 
 from pathfm.errors import InputError
 
@@ -17,6 +17,7 @@ class Tagged:
     """Settings of one of several kinds, told apart by their key `name`. A family is a subclass with a dictionary `kinds` of its own."""
 
     kinds: ClassVar[dict[str, type]]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]  # every kind is a dataclass
     short: ClassVar[str] = ""  # the key that a bare number stands for among several groups; a bare word stands for the name
 
     @classmethod
@@ -85,7 +86,7 @@ def converted(kind: Any, value: Any, where: str, partial: bool = False, tag: str
     raise InputError(f"{where} must be of type {names}, not {value!r}")
 
 
-def is_group(kind: Any) -> bool:
+def is_group(kind: Any) -> TypeGuard[type]:
     return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, Tagged))
 
 

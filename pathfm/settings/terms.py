@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pathfm.settings.schema import Tagged
 
@@ -28,7 +28,10 @@ class TermSettings(Tagged):
             raise ValueError(f"the weight of {self.name} is {self.weight}; it must be 0 or more")
 
 
-def term(settings: type) -> type:
+Kind = TypeVar("Kind", bound=type[TermSettings])
+
+
+def term(settings: Kind) -> Kind:
     """Makes a dataclass of settings known by its default `name`."""
     TermSettings.kinds[settings.name] = settings
     return settings
@@ -109,4 +112,4 @@ def terms_of(objective: TermSettings) -> dict[str, TermSettings]:
 
 def modalities_of(objective: TermSettings) -> list[str]:
     """The modalities whose vectors the terms need."""
-    return sorted({one.modality for one in terms_of(objective).values() if getattr(one, "modality", None)})
+    return sorted({modality for one in terms_of(objective).values() if (modality := getattr(one, "modality", None))})

@@ -64,7 +64,8 @@ def mean_pearson_draws(
     total, genes = np.zeros(draws.count), 0
     for start in range(0, truth.shape[1], GENES_AT_ONCE):
         columns = slice(start, start + GENES_AT_ONCE)
-        z, count = 0.0, 0
+        width = min(GENES_AT_ONCE, truth.shape[1] - start)
+        z, count = np.zeros((draws.count, width), np.float32), np.zeros(width, int)
         for members, weights in blocks:
             predicted, true = prediction[members, columns], truth[members, columns]
             varies = np.ptp(true, axis=0) > 0

@@ -143,8 +143,8 @@ def _changing(state: State) -> dict[str, Any]:
     return {"step": state.step, "params": state.params, "optimizer": state.optimizer}
 
 
-def _as_now(found: dict[str, Any]) -> dict[str, Any]:
+def _as_now(found: Mapping[str, Any]) -> Mapping[str, Any]:
     """The inverse of `Checkpoints._as_kept`."""
     if "inner_states" not in found["optimizer"]:
         return found
-    return found | {"optimizer": found["optimizer"]["inner_states"]["trained"]["inner_state"]}
+    return {**found, "optimizer": found["optimizer"]["inner_states"]["trained"]["inner_state"]}

@@ -13,7 +13,10 @@ from pathfm.settings.training import MeshConfig
 SMALLEST_SHARDED = 2**16  # elements; a smaller parameter is copied to every device
 
 
-def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
+def make_mesh(
+    config: MeshConfig,
+    devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]  # a class of C++ without stubs
+) -> jax.sharding.Mesh:
     """The mesh with the axes `data` and `fsdp` over the devices given, or all devices of all processes."""
     devices = list(devices or jax.devices())
     sizes = [config.data, config.fsdp]

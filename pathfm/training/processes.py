@@ -152,10 +152,15 @@ def together() -> Iterator[None]:
         listener.join()
 
 
+def _store() -> Any:
+    """jax's key-value store, which all processes that have joined reach."""
+    return distributed.global_state.client
+
+
 def _ring(code: int, sentence: str) -> bool:
     """Tells the other processes that this one has failed; False when another has done so before."""
     try:
-        distributed.global_state.client.key_value_set(f"{BELL}/first", f"{code} {sentence}")
+        _store().key_value_set(f"{BELL}/first", f"{code} {sentence}")
     except jax.errors.JaxRuntimeError:  # the key is there
         return False
     _wait_until_heard()
@@ -170,7 +175,7 @@ def _wait_until_heard() -> None:
 
 
 def _entries(folder: str) -> list[str]:
-    return [value for _, value in distributed.global_state.client.key_value_dir_get(folder)]
+    return [value for _, value in _store().key_value_dir_get(folder)]
 
 
 def _listen(ended: threading.Event) -> None:
@@ -182,7 +187,7 @@ def _listen(ended: threading.Event) -> None:
             if sentence.startswith(f"process {number} of "):
                 continue
             if number > 0:
-                distributed.global_state.client.key_value_set(f"{HEARD}/{number}", "")
+                _store().key_value_set(f"{HEARD}/{number}", "")
             say(f"error: {sentence}")
             _wait_until_heard()
             os._exit(int(code))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from pathfm.errors import InputError
 from pathfm.input.augment import augmented, patient_keys
 from pathfm.models.images import normalised
 from pathfm.models.precision import compute_type
-from pathfm.models.vit import ViTSpec
+from pathfm.models.vit import Remat, ViTSpec
 from pathfm.objectives import make_objective
 from pathfm.objectives.bank import Bank
 from pathfm.objectives.image_tower import ImageTower
@@ -104,7 +104,7 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
     platform = mesh.devices.flat[0].platform
     dtype = compute_type(config.dtype, platform)
     lora = config.lora if config.lora.rank else None
-    image = ImageTower(tower.spec, config.pooling, dtype, config.remat, facts.tile, lora)
+    image = ImageTower(tower.spec, config.pooling, dtype, cast(Remat, config.remat), facts.tile, lora)
     objective = make_objective(config.objective, image, Widths(tower.spec.features, facts.widths, dtype))
     prepare = preparation(objective.views, config.augment, tower)
 
@@ -179,9 +179,15 @@ def batch_shapes(config: TrainConfig, facts: Facts) -> Batch:
 
 
 def bank_shapes(facts: Facts) -> Bank:
-    codes = (jax.ShapeDtypeStruct((facts.patients,), jnp.int32) for _ in range(3))
-    vectors = {name: jax.ShapeDtypeStruct((facts.patients, width), jnp.float32) for name, width in facts.widths.items()}
-    return Bank(vectors, {name: jax.ShapeDtypeStruct((facts.patients,), bool) for name in facts.widths}, *codes)
+    """The bank of all training patients, its arrays as their shapes."""
+
+    def bank() -> Bank:
+        vectors = {name: jnp.zeros((facts.patients, width), jnp.float32) for name, width in facts.widths.items()}
+        present = {name: jnp.zeros((facts.patients,), bool) for name in facts.widths}
+        codes = jnp.zeros((facts.patients,), jnp.int32)
+        return Bank(vectors, present, codes, codes, codes)
+
+    return jax.eval_shape(bank)
 
 
 def _put(part: Any, image: Any, shardings: Any) -> Any:

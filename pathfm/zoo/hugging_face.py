@@ -10,7 +10,7 @@ from typing import Any
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
 from pathfm.zoo.recast import swiglu_ratio
-from pathfm.zoo.rules import Rule
+from pathfm.zoo.rules import Layout, Rule
 
 _ATTENTION = "encoder.layer.{i}.attention.attention"
 
@@ -36,7 +36,7 @@ TOWER = (
 )
 
 
-def _pairs(ours: str, theirs: str, layout: str, kernel: str = "kernel") -> tuple[Rule, Rule]:
+def _pairs(ours: str, theirs: str, layout: Layout, kernel: str = "kernel") -> tuple[Rule, Rule]:
     """The rules of a layer's weight and bias."""
     return (
         Rule(f"blocks_{{i}}/{ours}/{kernel}", (f"encoder.layer.{{i}}.{theirs}.weight",), layout),

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pathfm.models.applied import applied
 from pathfm.models.mlp import VectorTower
 from pathfm.objectives.bank import Bank
 from pathfm.objectives.losses import effective_rank, info_nce, logit_scale, masked_mean, normal, normalised, nothing_learned
@@ -52,12 +53,12 @@ class Contrastive:
     def embed(self, params: Any, vectors: jax.Array, rng: jax.Array | None = None) -> jax.Array:
         """Unit rows [b, projection] of scaled vectors [b, width]; with `rng`, dropout, masking and noise are on."""
         if rng is None:
-            return normalised(self._tower.apply({"params": params[self.modality]}, vectors))
+            return normalised(applied(self._tower, params[self.modality], vectors))
         dropout, masking, noise = jax.random.split(rng, 3)
         if self.settings.noise:
             vectors = vectors + self.settings.noise * jax.random.normal(noise, vectors.shape)
         streams = {"dropout": dropout, "masking": masking}
-        return normalised(self._tower.apply({"params": params[self.modality]}, vectors, deterministic=False, rngs=streams))
+        return normalised(applied(self._tower, params[self.modality], vectors, deterministic=False, rngs=streams))
 
     def counted(self, batch: Batch) -> jax.Array:
         return (batch["patient"] >= 0) & batch["present"][self.modality]
