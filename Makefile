@@ -1,4 +1,4 @@
-# make demo: from nothing to runs/demo/report.html    make test: all tests    make lint: style and layering
+# make demo: from nothing to runs/demo/report.html    make test: all tests    make lint: style, layering and types
 PYTHON ?= python3
 PYTHON_NEXT ?= python3.12
 SHELL := /bin/bash
@@ -16,6 +16,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # The quick tests with the newest jax, pandas and anndata, where Python 3.12 is installed.
 quick-test-next: .venv-next/installed

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1]
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shapes_are_checked():
+    """Wherever a collected test has loaded jax; the others need not wait for it."""
+    if "jax" in sys.modules:
+        from tests.shape_checks import check_all
+
+        check_all()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ LEARNED_NOTHING = 0.98  # of the loss at which nothing has been learned
 LOWEST = -1e30  # stands for -inf where a row may hold nothing else
 
 
-def normalised(x: jax.Array) -> jax.Array:
+def unit_rows(x: jax.Array) -> jax.Array:
     """Rows of unit length; a zero row stays zero, with a finite gradient."""
     x = x.astype(jnp.float32)
     return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-12))
@@ -36,7 +36,7 @@ def info_nce(a: jax.Array, b: jax.Array, logit_scale: jax.Array, identity: jax.A
     logits = jnp.where(candidate, logits, LOWEST)
     diagonal = jnp.diagonal(logits)
     losses = 0.5 * (jax.nn.logsumexp(logits, axis=1) + jax.nn.logsumexp(logits, axis=0)) - diagonal
-    return masked_mean(losses, valid)
+    return mean_where(losses, valid)
 
 
 def logit_scale(params: Any, settings: terms.Contrastive | terms.Views) -> jax.Array:
@@ -68,14 +68,14 @@ def huber(prediction: jax.Array, truth: jax.Array, delta: float) -> jax.Array:
     return jnp.mean(0.5 * inner * inner + delta * (error - inner), axis=-1)
 
 
-def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+def mean_where(values: jax.Array, mask: jax.Array) -> jax.Array:
     """The mean of the entries [batch] where `mask` holds; 0 where none does."""
     weight = mask.astype(jnp.float32)
     return jnp.sum(values * weight) / jnp.maximum(jnp.sum(weight), 1.0)
 
 
 def effective_rank(embeddings: jax.Array, mask: jax.Array) -> jax.Array:
-    """exp of the entropy of the normalised singular values of the centred rows (Roy and Vetterli 2007)."""
+    """exp of the entropy of the unit_rows singular values of the centred rows (Roy and Vetterli 2007)."""
     weight = mask.astype(jnp.float32)[:, None]
     centred = (embeddings - jnp.sum(embeddings * weight, axis=0, keepdims=True) / jnp.maximum(jnp.sum(weight), 1.0)) * weight
     singular = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(centred.T @ centred), 0.0))

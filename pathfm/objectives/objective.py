@@ -25,7 +25,7 @@ from jax.typing import DTypeLike
 
 from pathfm.objectives.bank import Bank
 from pathfm.objectives.image_tower import ImageTower
-from pathfm.objectives.losses import masked_mean
+from pathfm.objectives.losses import mean_where
 
 Batch = Mapping[str, Any]
 Features = Mapping[str, jax.Array]  # "bag" [b, features] and, where a term reads it, "tiles" [b, views, tiles, features]
@@ -139,7 +139,7 @@ class Objective:
             own = rng if self._single else jax.random.fold_in(rng, number)
             loss, found = term.loss(self.own(params, name), features, batch, bank, own, train=train)
             if loss.ndim:
-                loss = masked_mean(loss, term.counted(batch))
+                loss = mean_where(loss, term.counted(batch))
             if of is not None:
                 loss = loss * _count(term.counted(batch)) / of[name]
             parts.append(self.weights[name] * loss)

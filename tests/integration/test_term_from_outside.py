@@ -14,7 +14,7 @@ import pytest
 
 from pathfm.cohort.opened import Cohort
 from pathfm.models.images import normalised
-from pathfm.objectives.losses import masked_mean, normal
+from pathfm.objectives.losses import mean_where, normal
 from pathfm.settings.schema import from_dict
 from pathfm.settings.terms import TermSettings, term
 from pathfm.settings.training import TrainConfig
@@ -54,7 +54,7 @@ class Nearest:
         distance = jnp.mean((prediction[:, None] - profiles[None]) ** 2, axis=-1)
         nearest = jnp.min(jnp.where(bank.present[self.modality][None], distance, jnp.inf), axis=1)
         return error + self.settings.pull * nearest, {
-            "loss_share": masked_mean(error, self.counted(batch)),
+            "loss_share": mean_where(error, self.counted(batch)),
             "bank": jnp.float32(len(profiles)),
         }
 

@@ -9,7 +9,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
 from pathfm.objectives.image_tower import ImageTower
-from pathfm.objectives.losses import effective_rank, huber, info_nce, normalised
+from pathfm.objectives.losses import effective_rank, huber, info_nce, unit_rows
 from pathfm.objectives.objective import Widths
 from pathfm.settings.terms import Contrastive
 
@@ -27,7 +27,7 @@ def clip_loss(image, text, scale):
     return loss, scale * wrt_logits @ text, scale * wrt_logits.T @ image, np.sum(wrt_logits * (image @ text.T))
 
 
-def unit_rows(rng, n, width):
+def drawn_rows(rng, n, width):
     rows = rng.normal(size=(n, width))
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -39,7 +39,7 @@ def test_equals_the_formula_of_clip_with_its_gradients(devices, padding):
         pytest.skip("needs eight devices")
     rng = np.random.default_rng(0)
     real = 32 - padding
-    image, text, scale = unit_rows(rng, 32, 24), unit_rows(rng, 32, 24), 1 / 0.07
+    image, text, scale = drawn_rows(rng, 32, 24), drawn_rows(rng, 32, 24), 1 / 0.07
     identity = np.where(np.arange(32) < real, np.arange(32), -1)
     mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
     sharded = NamedSharding(mesh, PartitionSpec("data"))
@@ -96,7 +96,7 @@ def test_patients_of_different_tile_counts_are_means_of_their_tiles_in_the_formu
 
 def test_rows_of_one_patient_are_not_each_others_negatives():
     rng = np.random.default_rng(1)
-    image, text = unit_rows(rng, 6, 8), unit_rows(rng, 6, 8)
+    image, text = drawn_rows(rng, 6, 8), drawn_rows(rng, 6, 8)
     twice = info_nce(jnp.asarray(image, jnp.float32), jnp.asarray(text, jnp.float32), jnp.float32(5.0), jnp.asarray([0, 1, 2, 3, 4, 4]))
     logits = 5.0 * image @ text.T
     logits[4, 5] = logits[5, 4] = -np.inf
@@ -120,5 +120,5 @@ def test_effective_rank_counts_equal_directions():
 
 
 def test_a_zero_row_has_a_finite_gradient():
-    gradient = jax.grad(lambda x: normalised(x).sum())(jnp.zeros((2, 3)))
+    gradient = jax.grad(lambda x: unit_rows(x).sum())(jnp.zeros((2, 3)))
     assert np.isfinite(np.asarray(gradient)).all()

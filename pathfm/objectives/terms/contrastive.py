@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from pathfm.models.applied import applied
 from pathfm.models.mlp import VectorTower
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.losses import effective_rank, info_nce, logit_scale, masked_mean, normal, normalised, nothing_learned
+from pathfm.objectives.losses import effective_rank, info_nce, logit_scale, mean_where, normal, nothing_learned, unit_rows
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
 from pathfm.settings import terms
 
@@ -53,12 +53,12 @@ class Contrastive:
     def embed(self, params: Any, vectors: jax.Array, rng: jax.Array | None = None) -> jax.Array:
         """Unit rows [b, projection] of scaled vectors [b, width]; with `rng`, dropout, masking and noise are on."""
         if rng is None:
-            return normalised(applied(self._tower, params[self.modality], vectors))
+            return unit_rows(applied(self._tower, params[self.modality], vectors))
         dropout, masking, noise = jax.random.split(rng, 3)
         if self.settings.noise:
             vectors = vectors + self.settings.noise * jax.random.normal(noise, vectors.shape)
         streams = {"dropout": dropout, "masking": masking}
-        return normalised(applied(self._tower, params[self.modality], vectors, deterministic=False, rngs=streams))
+        return unit_rows(applied(self._tower, params[self.modality], vectors, deterministic=False, rngs=streams))
 
     def counted(self, batch: Batch) -> jax.Array:
         return (batch["patient"] >= 0) & batch["present"][self.modality]
@@ -81,7 +81,7 @@ class Contrastive:
         )
 
     def _projected(self, params: Any, bag: jax.Array) -> jax.Array:
-        return normalised(bag @ params["projection"]["kernel"])
+        return unit_rows(bag @ params["projection"]["kernel"])
 
     def _metrics(self, loss, image, vector, scale, identity, diagnose: bool) -> Metrics:
         """The loss against ln(b), at which nothing has been learned, and the signs of a collapse."""
@@ -91,16 +91,16 @@ class Contrastive:
         if diagnose:
             similarity = jnp.where(valid[None, :], image @ vector.T, -2.0)
             hit = jnp.argmax(similarity, axis=1) == jnp.arange(len(identity))
-            gap = masked_rows(image, valid) - masked_rows(vector, valid)
+            gap = row_mean(image, valid) - row_mean(vector, valid)
             metrics |= {
-                "retrieval_at_1": masked_mean(hit.astype(jnp.float32), valid),
+                "retrieval_at_1": mean_where(hit.astype(jnp.float32), valid),
                 "effective_rank": effective_rank(image, valid),
                 "modality_gap": jnp.sqrt(jnp.sum(gap * gap)),
             }
         return metrics
 
 
-def masked_rows(rows: jax.Array, mask: jax.Array) -> jax.Array:
+def row_mean(rows: jax.Array, mask: jax.Array) -> jax.Array:
     """The mean row [width] over the rows that the mask keeps."""
     weight = mask.astype(jnp.float32)
     return jnp.einsum("bw,b->w", rows, weight) / jnp.maximum(jnp.sum(weight), 1.0)

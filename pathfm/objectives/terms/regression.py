@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.losses import effective_rank, huber, masked_mean, normal
+from pathfm.objectives.losses import effective_rank, huber, mean_where, normal
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
 from pathfm.settings.terms import Direct
 
@@ -44,8 +44,8 @@ class Regression:
     ) -> tuple[jax.Array, Metrics]:
         truth, valid = batch["vectors"][self.modality], self.counted(batch)
         losses = huber(self._head(params, features["bag"]), truth, self.settings.huber)
-        of_mean = masked_mean(huber(jnp.zeros_like(truth), truth, self.settings.huber), valid)
-        metrics = {"loss_share": masked_mean(losses, valid) / jnp.maximum(of_mean, 1e-12)}
+        of_mean = mean_where(huber(jnp.zeros_like(truth), truth, self.settings.huber), valid)
+        metrics = {"loss_share": mean_where(losses, valid) / jnp.maximum(of_mean, 1e-12)}
         if not train:
             metrics["effective_rank"] = effective_rank(features["bag"], valid)
         return losses, metrics

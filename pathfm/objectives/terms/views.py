@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.losses import effective_rank, info_nce, logit_scale, normal, normalised, nothing_learned
+from pathfm.objectives.losses import effective_rank, info_nce, logit_scale, normal, nothing_learned, unit_rows
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
 from pathfm.settings import terms
 
@@ -61,4 +61,4 @@ class Views:
         return 6.0 * 2 * batch * tiles * (self.widths.features * width + batch * tiles * width)
 
     def _embedding(self, params: Any, features: jax.Array) -> jax.Array:
-        return normalised(features.reshape(-1, features.shape[-1]) @ params["projection"]["kernel"])
+        return unit_rows(features.reshape(-1, features.shape[-1]) @ params["projection"]["kernel"])

@@ -1,0 +1,140 @@
+"""The shapes and types of arrays in the signatures of models, objectives and probes, checked at each call while tests run.
+
+Every public function, method and constructor there that takes or gives arrays has its line, as `tests/test_shapes.py` holds.
+A name stands for one size within a call, `...` for any axes, `_` for any size, `?` lets the elements of a mapping differ. jaxtyping is a
+dependency of the tests alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int, Key, Num, Shaped, UInt8
+
+
+class Kind:
+    """`f32["batch width"]`: an array of jax or NumPy of that type and shape."""
+
+    def __init__(self, dtype: Any):
+        self.dtype = dtype
+
+    def __getitem__(self, shape: str) -> Any:
+        return self.dtype[jax.Array | np.ndarray, shape]
+
+
+some, number, f, f32, f64, integer, u8, yes = map(Kind, (Shaped, Num, Float, Float32, Float64, Int, UInt8, Bool))
+key, scalar = Kind(Key)[""], f32[""]
+tokens, image = f["batch tokens width"], f["batch height width 3"]
+bags, tiled = f32["batch features"], f32["batch tiles features"]
+tiles, mask = f32["batch tiles height width 3"], yes["batch tiles"]
+loss = dict(features=Mapping[str, f32["batch ..."]], rng=key)
+scores = dict(features=f["n features"], returns=f64["settings"])
+
+TERM = {
+    "init": dict(rng=key),
+    "loss": loss | dict(returns=tuple[scalar, dict[str, scalar]]),
+    "counted": dict(returns=yes["batch"]),
+    "predict": dict(bag=f32["batch features"], returns=dict[str, f32["batch _"]]),
+}
+FITTED = {"converged": dict(returns=yes["settings"]), "predict": dict(features=f["n features"], returns=f64["n outputs"]), "scores": scores}
+
+SHAPES = {
+    "models.applied.applied": dict(inputs=some["..."], returns=f["..."]),
+    "models.images.normalised": dict(images=u8["*any 3"], returns=f32["*any 3"]),
+    "models.images.standardised": dict(images=f32["*any 3"], returns=f32["*any 3"]),
+    "models.layers.product": dict(x=f["*any rows"], kernel=f32["rows columns"], returns=f["*any columns"]),
+    "models.layers.Dense.__call__": dict(tokens=f["batch tokens _"], returns=f["batch tokens {self.features}"]),
+    "models.layers.layer_norm": dict(x=f32["*any width"], scale=f32["*ones width"], bias=f32["*ones width"], returns=f32["*any width"]),
+    "models.layers.LayerNorm.__call__": dict(x=f["*any width"], returns=f32["*any width"]),
+    "models.layers.attention": dict(qkv=f["3 batch heads tokens depth"], returns=f["batch heads tokens depth"]),
+    "models.lora.init_lora": dict(rng=key),
+    "models.mlp.VectorTower.__call__": dict(vectors=f32["batch _"], returns=f32["batch {self.out}"]),
+    "models.pooling.masked_mean": dict(features=f["batch tiles width"], mask=mask, returns=f["batch width"]),
+    "models.pooling.GatedAttentionPooling.__call__": dict(features=tiled, mask=mask, returns=bags),
+    "models.pooling.GatedAttentionPooling.attention": dict(features=tiled, mask=mask, returns=f32["batch tiles"]),
+    "models.positions.resize_grid": dict(position=f["1 {prefix}+{old[0]}*{old[1]} width"], returns=f["1 {prefix}+{new[0]}*{new[1]} width"]),
+    "models.positions.cubic_weights": dict(returns=f64["{new} {old}"]),
+    "models.vit.ViT.__call__": dict(images=image, returns=f32["batch {self.spec.features}"]),
+    "models.vit.PatchEmbedding.__call__": dict(images=image, returns=f["batch patches {self.width}"]),
+    "models.vit.Block.__call__": dict(tokens=tokens, returns=tokens),
+    "models.vit.Attention.__call__": dict(tokens=tokens, returns=tokens),
+    "models.vit.MLP.__call__": dict(tokens=tokens, returns=tokens),
+    "models.vit.exact_gelu": dict(x=f["*any"], returns=f["*any"]),
+    "objectives.image_tower.ImageTower.init": dict(rng=key),
+    "objectives.image_tower.ImageTower.tiles": dict(images=tiles, returns=f32["batch tiles {self.spec.features}"]),
+    "objectives.image_tower.ImageTower.bags": dict(images=tiles, tile_mask=mask, returns=f32["batch {self.spec.features}"]),
+    "objectives.image_tower.ImageTower.pooled": dict(features=tiled, tile_mask=mask, returns=bags),
+    "objectives.losses.unit_rows": dict(x=f["*any"], returns=f32["*any"]),
+    "objectives.losses.info_nce": dict(
+        a=f32["batch width"], b=f32["batch width"], logit_scale=scalar, identity=integer["batch"], returns=scalar
+    ),
+    "objectives.losses.logit_scale": dict(returns=scalar),
+    "objectives.losses.normal": dict(rng=key, returns=f32["{rows} {columns}"]),
+    "objectives.losses.huber": dict(prediction=f32["batch columns"], truth=f32["batch columns"], returns=f32["batch"]),
+    "objectives.losses.mean_where": dict(values=f32["batch"], mask=yes["batch"], returns=scalar),
+    "objectives.losses.effective_rank": dict(embeddings=f32["batch width"], mask=yes["batch"], returns=scalar),
+    "objectives.objective.Objective.init": dict(rng=key),
+    "objectives.objective.Objective.encode": dict(returns=Mapping[str, f32["batch ..."]]),
+    "objectives.objective.Objective.loss": loss | dict(of=Mapping[str, scalar] | None, returns=tuple[scalar, dict[str, scalar]]),
+    "objectives.objective.Objective.counts": dict(returns=dict[str, scalar]),
+    "objectives.objective.Objective.predict": dict(images=tiles, tile_mask=mask, returns=dict[str, dict[str, f32["batch _"]]]),
+    **{f"objectives.terms.{term}.{name}": shapes for term in ("contrastive.Contrastive", "views.Views") for name, shapes in TERM.items()},
+    **{f"objectives.terms.regression.Regression.{name}": shapes for name, shapes in TERM.items()},
+    "objectives.terms.views.Views.predict": dict(bag=bags, returns=dict[str, f32["batch {self.settings.projection}"]]),
+    "objectives.terms.regression.Regression.loss": loss | dict(returns=tuple[f32["batch"], dict[str, scalar]]),
+    "objectives.terms.contrastive.Contrastive.embed": dict(
+        vectors=f32["batch _"], rng=key | None, returns=f32["batch {self.settings.projection}"]
+    ),
+    "objectives.terms.contrastive.row_mean": dict(rows=f32["batch width"], mask=yes["batch"], returns=f32["width"]),
+    "probes.divisions.Division.__init__": dict(roles=some["fits n"]),
+    "probes.divisions.Division.by_roles": dict(roles=some["n"]),
+    "probes.divisions.Division.by_parts": dict(parts=integer["n"]),
+    "probes.divisions.Division.scored": dict(returns=integer["scored"]),
+    "probes.divisions.cut_validation": dict(labels=some["n"], patients=some["n"], returns=yes["n"]),
+    "probes.divisions.with_validation": dict(roles=some["n"], labels=some["n"], patients=some["n"], returns=some["n"]),
+    "probes.divisions.resampled": dict(train=yes["n"], strata=some["n"], patients=some["n"], returns=f64["{count} n"]),
+    "probes.driver.Probed.__init__": dict(prediction=f["scored outputs"], resampled=tuple[f["scored outputs"], ...]),
+    "probes.driver.run": dict(features=f32["n features"], resampled=f64["sets n"] | None),
+    "probes.held_out.held_out_parts": dict(patients=some["n"], labels=some["n"], returns=integer["n"]),
+    "probes.held_out.roles_in_part": dict(parts=integer["n"], returns=some["n"]),
+    "probes.lbfgs.State.converged": dict(returns=yes["..."]),
+    "probes.lbfgs.begin": dict(params=f64["rows columns"]),
+    "probes.logistic.LogisticPath.__init__": dict(
+        mean=f64["sets features"],
+        scale=f64["sets features"],
+        coefficients=f64["sets strengths features classes"],
+        intercepts=f64["sets strengths classes"],
+        iterations=integer["sets strengths"],
+        converged=yes["sets strengths"],
+    ),
+    "probes.logistic.LogisticPath.logits": dict(features=f["n features"], returns=f64["*strengths n classes"]),
+    "probes.logistic.LogisticPath.probabilities": dict(features=f["n features"], returns=f64["n classes"]),
+    "probes.logistic.Logistic.__init__": dict(grid=f64["settings"]),
+    "probes.logistic.Logistic.fit": dict(features=f["n features"], weights=f64["sets n"]),
+    "probes.logistic.LogisticFit.__init__": dict(present=integer["fitted"]),
+    **{f"probes.logistic.LogisticFit.{name}": shapes for name, shapes in FITTED.items()},
+    "probes.logistic.fit_path": dict(features=f["n features"], targets=integer["n"], weights=number["sets n"], strengths=f64["strengths"]),
+    "probes.protocol.Fitted.scores": scores,
+    "probes.ridge.RidgePath.predict": dict(features=f["n features"], returns=f64["n outputs"]),
+    "probes.ridge.RidgePath.mean_pearson": dict(
+        features=f["n features"], truth=f["n outputs"], strengths=f64["strengths"], returns=f64["strengths"]
+    ),
+    "probes.ridge.Ridge.__init__": dict(grid=f64["settings"]),
+    "probes.ridge.Ridge.fit": dict(features=f["n features"], weights=f64["sets n"]),
+    "probes.ridge.RidgeFit.__init__": dict(grid=f64["settings"]),
+    **{f"probes.ridge.RidgeFit.{name}": shapes for name, shapes in FITTED.items()},
+    "probes.ridge.fit_ridge_path": dict(features=f["n features"], truth=f["n outputs"]),
+    "probes.standard.standardisation": dict(
+        features=f["n features"], weights=number["n"] | None, returns=tuple[f64["features"], f64["features"]]
+    ),
+    "probes.strength.choose": dict(scores=f["settings"]),
+    "probes.target.Classes.__init__": dict(numbers=integer["n"]),
+    "probes.target.Classes.take": dict(rows=some["_"]),
+    "probes.target.Classes.measure": dict(prediction=f["n classes"]),
+    "probes.target.Classes.unpredicted": dict(returns=f64["_ {self.count}"]),
+    "probes.target.Values.__init__": dict(values=f32["n outputs"]),
+    "probes.target.Values.take": dict(rows=some["_"]),
+    "probes.target.Values.measure": dict(prediction=f["n outputs"]),
+    "probes.target.Values.unpredicted": dict(returns=f32["n outputs"]),
+}
