@@ -32,6 +32,9 @@ def read_mhist(folder: str | Path) -> Benchmark:
         if len(wrong):
             value = table[column][wrong[0]]
             raise InputError(f"{annotations}, row {wrong[0] + 2}: {column} is {value!r}, which is none of {', '.join(sorted(allowed))}")
+    nameless = table.index[table["Image Name"].isna()]
+    if len(nameless):
+        raise InputError(f"{annotations}, row {nameless[0] + 2}: the image has no name")
     if table["Image Name"].duplicated().any():
         name = table["Image Name"][table["Image Name"].duplicated()].iloc[0]
         raise InputError(f"{annotations} names the image {name!r} twice")
