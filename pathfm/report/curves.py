@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-SHARES = {"loss_share": "knowing nothing", "loss_over_ln_batch": "ln(B)", "loss_over_mean_profile": "mean profile"}
+NOTHING = "knowing nothing"
+SHARES = {"loss_share": NOTHING, "loss_over_ln_batch": "ln(B)", "loss_over_mean_profile": "mean profile"}
 """Names of the loss as a share of knowing nothing, and what knowing nothing is there: today's, then those that earlier runs wrote."""
 
 

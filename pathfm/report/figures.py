@@ -7,7 +7,7 @@ import numpy as np
 
 from pathfm.folders.metrics import read_metrics
 from pathfm.report import plots
-from pathfm.report.curves import Curve, training_curve
+from pathfm.report.curves import NOTHING, Curve, training_curve
 from pathfm.report.evaluations import Evaluation
 from pathfm.statistics.correlation import pearson
 from pathfm.tasks.fits import SPLIT
@@ -73,7 +73,8 @@ def _ends(curve: Curve) -> str:
         if len(steps):
             sentences.append(f"{name} loss goes from {losses[0]:.3g} at step {steps[0]} to {losses[-1]:.3g} at step {steps[-1]}.")
     if curve.nothing:
-        sentences.append(f"A line at 1 marks the loss of knowing nothing ({curve.nothing}).")
+        which = "" if curve.nothing == NOTHING else f" ({curve.nothing})"
+        sentences.append(f"A line at 1 marks the loss of knowing nothing{which}.")
     return " ".join(sentences)
 
 
