@@ -164,14 +164,14 @@ def test_a_run_that_diverges_ends_in_words_with_its_best_weights_and_does_not_be
     with pytest.raises(InputError, match="training has diverged: the .* at step .* is not finite") as error:
         run(config, tmp_path)
     weights = open_weights(tmp_path)
-    assert f"best so far, of step {weights.card['step']}" in str(error.value)
+    assert f"best so far, of step {weights.card.step}" in str(error.value)
     assert all(np.isfinite(values).all() for values in by_name(weights.params).values())
     saved = {int(path.name) for path in (tmp_path / "checkpoints").iterdir()}
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = {line["step"]: line["validation_loss"] for line in lines if "validation_loss" in line}
     assert f"checkpoint is that of step {max(saved)}" in str(error.value)
     assert all(losses[step] is not None for step in saved)
-    assert weights.card["step"] == min(saved, key=lambda step: losses[step])
+    assert weights.card.step == min(saved, key=lambda step: losses[step])
     with pytest.raises(InputError, match="diverged: its .* remove .*diverged.json to go on"):
         run(config, tmp_path)
 

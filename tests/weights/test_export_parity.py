@@ -70,7 +70,7 @@ def test_timm_creates_the_model_from_an_exported_folder_alone(name, tmp_path):
     weights, images, features = saved(variant(name), tmp_path / "w")
     export_weights(weights, tmp_path / "out", "timm")
     model = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True).eval()
-    assert model.pretrained_cfg["mean"] == tuple(CARD["normalisation"]["mean"]) or list(model.pretrained_cfg["mean"]) == [0.5, 0.5, 0.5]
+    assert model.pretrained_cfg["mean"] == tuple(CARD.mean) or list(model.pretrained_cfg["mean"]) == [0.5, 0.5, 0.5]
     assert_features(model, weights, images, features)
 
 

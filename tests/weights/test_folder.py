@@ -73,7 +73,8 @@ def test_no_patient_stands_in_the_card(folder):
 def test_sharded_arrays_are_saved_as_the_whole(folder, tmp_path):
     mesh = Mesh(np.array(jax.devices()), ("data",))
     split = jax.tree.map(
-        lambda leaf: NamedSharding(mesh, PartitionSpec("data" if leaf.shape[0] % mesh.size == 0 else None)), random_params()
+        lambda leaf: NamedSharding(mesh, PartitionSpec("data") if leaf.ndim and leaf.shape[0] % mesh.size == 0 else PartitionSpec()),
+        random_params(),
     )
     params = jax.device_put(random_params(), split)
     assert not all(leaf.is_fully_replicated for leaf in jax.tree.leaves(params))
