@@ -22,7 +22,7 @@ from pathfm.files import replacing
 from pathfm.progress import say
 from pathfm.slides.reader import on_white
 from pathfm.slides.tissue import tile_fractions, tissue_mask
-from pathfm.sources.maf import PROTEIN_CHANGING
+from pathfm.sources.consequences import changes_protein
 from pathfm.sources.star import write_star_counts
 
 SITES = ("0A", "0B", "0C", "0D", "0E", "0F")  # no tissue source site of TCGA has such a code
@@ -158,7 +158,7 @@ def mutations(path: Path, patients: list[Patient]) -> pd.DataFrame:
     """Rows of the real MAF under invented barcodes; half of the patients of each slide and site get the calls of a real TP53 mutant."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         calls = pd.read_csv(file, sep="\t", dtype=str)
-    hits = (calls["Hugo_Symbol"] == "TP53") & calls["Variant_Classification"].isin(PROTEIN_CHANGING)
+    hits = (calls["Hugo_Symbol"] == "TP53") & calls["Variant_Classification"].map(changes_protein).eq(True)
     mutants = sorted(set(calls["Tumor_Sample_Barcode"][hits]))
     others = sorted(set(calls["Tumor_Sample_Barcode"]) - set(calls["Tumor_Sample_Barcode"][calls["Hugo_Symbol"] == "TP53"]))
     parts = []
