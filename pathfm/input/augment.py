@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
 from pathfm.models.images import standardised
+from pathfm.models.precision import float32_products
 from pathfm.settings.training import AugmentConfig
 
 # Optical densities of haematoxylin, eosin and the residual as rows (Ruifrok and Johnston 2001).
@@ -19,6 +20,7 @@ def patient_keys(key: jax.Array, patients: jax.Array) -> jax.Array:
     return jax.vmap(lambda patient: jax.random.fold_in(key, patient))(patients.astype(jnp.uint32))
 
 
+@float32_products
 def augmented(tiles: jax.Array, keys: jax.Array, strengths: AugmentConfig, mean: tuple[float, ...], std: tuple[float, ...]) -> jax.Array:
     """uint8 [batch, tiles, edge, edge, 3] and one key per batch row, to augmented normalised float32 of the same shape."""
     uniform = jax.vmap(lambda key: jax.random.uniform(key, (tiles.shape[1], sum(DRAWS.values()))))(keys)

@@ -13,13 +13,16 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
+from pathfm.models.precision import FLOAT32
+
 FIRST_AXES = (((0,), (0,)), ((), ()))
+einsum = partial(jnp.einsum, precision=FLOAT32)
 
 
 @jax.custom_vjp
 def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """x [..., rows] @ kernel float32 [rows, columns] in the type of `x`."""
-    return x @ kernel.astype(x.dtype)
+    return jnp.matmul(x, kernel.astype(x.dtype), precision=FLOAT32)
 
 
 def _product(x, kernel):
@@ -29,8 +32,8 @@ def _product(x, kernel):
 def _product_gradients(kept, slope):
     x, kernel = kept
     flat, flat_slope = (values.reshape(-1, values.shape[-1]) for values in (x, slope))
-    of_kernel = jax.lax.dot_general(flat, flat_slope, FIRST_AXES, preferred_element_type=kernel.dtype)
-    return slope @ kernel.astype(slope.dtype).T, of_kernel
+    of_kernel = jax.lax.dot_general(flat, flat_slope, FIRST_AXES, precision=FLOAT32, preferred_element_type=kernel.dtype)
+    return jnp.matmul(slope, kernel.astype(slope.dtype).T, precision=FLOAT32), of_kernel
 
 
 product.defvjp(_product, _product_gradients)
@@ -103,11 +106,11 @@ def attention(qkv: jax.Array, scale: float) -> jax.Array:
 
 def _attention(qkv, scale):
     query, key, value = qkv
-    logits = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32)
+    logits = einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32)
     weights = jnp.exp(scale * (logits - logits.max(axis=-1, keepdims=True)))
     total = weights.sum(axis=-1, keepdims=True)
     weights = weights.astype(qkv.dtype)
-    mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, value, preferred_element_type=jnp.float32) / total
+    mixed = einsum("bhqk,bhkd->bhqd", weights, value, preferred_element_type=jnp.float32) / total
     mixed = checkpoint_name(mixed.astype(qkv.dtype), "attention")
     return mixed, (qkv, weights, total, mixed)
 
@@ -117,11 +120,11 @@ def _attention_gradients(scale, kept, slope):
     slope = slope.astype(jnp.float32) / total
     along = (slope * mixed.astype(jnp.float32)).sum(axis=-1, keepdims=True)
     slope = slope.astype(weights.dtype)
-    of_value = jnp.einsum("bhqk,bhqd->bhkd", weights, slope)
-    of_weights = jnp.einsum("bhqd,bhkd->bhqk", slope, value, preferred_element_type=jnp.float32)
+    of_value = einsum("bhqk,bhqd->bhkd", weights, slope)
+    of_weights = einsum("bhqd,bhkd->bhqk", slope, value, preferred_element_type=jnp.float32)
     of_logits = (scale * weights.astype(jnp.float32) * (of_weights - along)).astype(weights.dtype)
-    of_query = jnp.einsum("bhqk,bhkd->bhqd", of_logits, key)
-    of_key = jnp.einsum("bhqk,bhqd->bhkd", of_logits, query)
+    of_query = einsum("bhqk,bhkd->bhqd", of_logits, key)
+    of_key = einsum("bhqk,bhqd->bhkd", of_logits, query)
     return (jnp.stack([of_query, of_key, of_value]),)
 
 

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pathfm.models.precision import FLOAT32
+
 Interpolation = Literal["antialias", "bicubic", "bicubic_offset"]
 """How a publisher's code resamples the grid of position embeddings:
 
@@ -30,8 +32,8 @@ def resize_grid(
     width = position.shape[-1]
     grid = position[0, prefix:].reshape(*old, width)
     rows, columns = (jnp.asarray(cubic_weights(a, b, rule), position.dtype) for a, b in zip(old, new, strict=True))
-    grid = jnp.einsum("ia,abw->ibw", rows, grid, precision="highest")
-    grid = jnp.einsum("jb,ibw->ijw", columns, grid, precision="highest")
+    grid = jnp.einsum("ia,abw->ibw", rows, grid, precision=FLOAT32)
+    grid = jnp.einsum("jb,ibw->ijw", columns, grid, precision=FLOAT32)
     return jnp.concatenate([position[:, :prefix], grid.reshape(1, -1, width)], axis=1)
 
 

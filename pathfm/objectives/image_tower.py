@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 from pathfm.models.applied import applied
 from pathfm.models.lora import init_lora, merged
 from pathfm.models.pooling import GatedAttentionPooling, masked_mean
+from pathfm.models.precision import float32_products
 from pathfm.models.vit import Remat, ViT, ViTSpec
 from pathfm.settings.training import LoraConfig
 
@@ -36,6 +37,7 @@ class ImageTower:
             params["lora"] = init_lora(lora_rng, params["image"], self.lora.modules, self.lora.rank)
         return params
 
+    @float32_products
     def image(self, params: Any) -> Any:
         """The parameters of the ViT that is run: LoRA's products are merged into them."""
         if not self.lora:
@@ -51,6 +53,7 @@ class ImageTower:
         """One feature [batch, features] a bag, over the tiles that `tile_mask` [batch, tiles] keeps."""
         return self.pooled(params, self.tiles(params, images), tile_mask)
 
+    @float32_products
     def pooled(self, params: Any, features: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """One feature [batch, features] a bag, of its tiles' features [batch, tiles, features]."""
         if self.pooling == "attention":

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from pathfm.models.precision import float32_products
 from pathfm.objectives.bank import Bank
 from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.losses import mean_where
@@ -119,6 +120,7 @@ class Objective:
         features = {"bag": self.tower.pooled(params, tiles[0], batch["tile_mask"])} if "bag" in reads else {}
         return features | ({"tiles": jnp.stack(tiles, axis=1)} if "tiles" in reads else {})
 
+    @float32_products
     def loss(
         self,
         params: Any,
@@ -150,6 +152,7 @@ class Objective:
         """How many patients have a part in each term's loss, at least 1."""
         return {name: jnp.maximum(_count(term.counted(batch)), 1.0) for name, term in self.terms.items()}
 
+    @float32_products
     def predict(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> dict[str, dict[str, jax.Array]]:
         """What each term says of patients, from normalised images [b, tiles, height, width, 3] and tile_mask [b, tiles]."""
         bag = self.tower.bags(params, images, tile_mask)
