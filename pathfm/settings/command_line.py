@@ -2,13 +2,14 @@
 
 import argparse
 import ast
+import os
 import runpy
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pathfm.errors import DONE, InputError, guarded
-from pathfm.settings.joining import without_joining_flags
+from pathfm.settings.joining import refuse_copies, without_joining_flags
 from pathfm.settings.schema import converted, from_dict, is_group, kind_of, listed_keys, partial_dict
 
 T = TypeVar("T")
@@ -31,7 +32,11 @@ def start(module: str, argv: list[str]) -> int:
         if any(argument in ("-h", "-help", "--help", "--helpfull") for argument in argv):
             print(usage(module))
             return DONE
-        left = without_joining_flags(argv) if module == "pathfm.train" else argv
+        left = argv
+        if module == "pathfm.train":
+            left = without_joining_flags(argv)
+        else:
+            refuse_copies(os.environ)
         config, workdir = parse(left, command, schema_of(module))
         import_module(module).run(config, workdir)
         return DONE

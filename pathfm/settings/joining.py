@@ -103,6 +103,13 @@ def joining(environ: Mapping[str, str]) -> Joining | None:
     )
 
 
+def refuse_copies(environ: Mapping[str, str]) -> None:
+    """Raises InputError where a launcher started several copies of a program whose processes do not join: they would write one folder."""
+    launch = launched(environ)
+    if launch is not None and launch.processes is not None and launch.processes > 1:
+        raise InputError(f"this runs in one process, and {launch.processes} were started; start it once (srun --ntasks=1 …)")
+
+
 def launched(environ: Mapping[str, str]) -> Launch | None:
     """What srun, Open MPI or a TPU pod set for the processes that they start; None for a process that none of them started.
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pathfm.errors import InputError
-from pathfm.settings.joining import Joining, is_loopback, joining, left_alone, without_joining_flags
+from pathfm.settings.joining import Joining, is_loopback, joining, left_alone, refuse_copies, without_joining_flags
 
 SRUN = {
     "SLURM_JOB_ID": "4711",
@@ -88,6 +88,13 @@ def test_what_says_too_little_or_nothing_is_one_sentence(environ, sentence):
 def test_a_process_alone_among_several_tasks_is_told_so():
     assert "SLURM_NTASKS is 4" in left_alone({"SLURM_NTASKS": "4"})
     assert left_alone({}) is left_alone({"SLURM_NTASKS": ""}) is left_alone({"SLURM_NTASKS": "1"}) is None
+
+
+def test_copies_of_a_program_that_does_not_join_are_refused():
+    with pytest.raises(InputError, match="this runs in one process, and 4 were started"):
+        refuse_copies(SRUN)
+    refuse_copies(SRUN | {"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"})
+    refuse_copies({"SLURM_NTASKS": "4"})
 
 
 def test_flags_are_variables(monkeypatch):
