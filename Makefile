@@ -1,15 +1,19 @@
-# make demo: from nothing to runs/demo/report.html    make test: all tests    make lint: style, layering and types
+# make demo: from nothing to runs/demo/report.html    make lint: style, layering and types
+# make test: the tests but for a dozen that start programs again and again    make test-all: all of them
 PYTHON ?= python3
 PYTHON_NEXT ?= python3.12
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: demo test lint quick-test-next clean
+.PHONY: demo test test-all lint quick-test-next clean
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
 
 test: .venv/installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+
+test-all: .venv/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed

@@ -49,6 +49,7 @@ def test_weights_open(earlier, name):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["direct", "contrastive"])
 def test_a_run_that_was_stopped_goes_on_to_the_parameters_of_the_undisturbed_one(inside, name):
     folder = RunFolder(Path(f"unfinished_{name}"))

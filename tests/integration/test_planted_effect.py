@@ -26,6 +26,7 @@ def command(monkeypatch, *arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_small_trial_goes_from_painter_to_table_and_is_not_run_twice(tools, tmp_path, monkeypatch, capsys):
     import planted_effect
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SETTLED = "Preemption sync counter is set"  # what jax's coordination service logs when all know where to stop
 SECONDS = 600  # after which a test gives up
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +126,16 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "processes"),
+    [
+        ("before the first step", 2),
+        ("between steps", 1),
+        ("between the batches of a validation", 2),
+        ("in the last step", 1),
+        ("while saving", 2),
+    ],
+)
 def test_a_stop_of_one_stops_all_and_the_run_ends_as_if_nothing_had_been(moment, processes, undisturbed, cohort, tmp_path):
     held, step = MOMENTS[moment]
     company = Company(cohort, tmp_path / "run", *RUN, held=held, processes=processes)

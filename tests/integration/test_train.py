@@ -107,6 +107,7 @@ def test_imported_weights_are_tuned_and_go_back_in_their_own_naming(cohort, tmp_
     assert "tuned to predict the bulk gene expression" in (tmp_path / "out" / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_a_run_killed_at_any_moment_ends_with_the_same_bits(cohort, base, tmp_path):
     settings = [f"--config.init={base}", "--config.batch=8", "--config.panel=protein_coding", "--config.train_for=16 steps"]
     settings += ["--config.evaluate_every=2 steps", "--config.select=last"]

@@ -74,9 +74,10 @@ def compiled(objective, params, batch, size, sharding=None):
     return jax.jit(step, in_shardings=shardings).lower(params, batch).compile()
 
 
-@pytest.mark.parametrize("size", [1, 4, 8])
-@pytest.mark.parametrize("pooling", ["mean", "attention"])
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize(
+    ("name", "pooling", "size"),
+    [("direct", "mean", 1), ("direct", "attention", 8), ("contrastive", "attention", 4), ("views", "mean", 8), ("joint", "attention", 1)],
+)
 def test_parts_give_the_numbers_of_the_whole_batch(name, pooling, size):
     objective, batch = objective_of(name, pooling=pooling), batch_of()
     params = objective.init(jax.random.key(0))
@@ -91,7 +92,7 @@ def test_parts_give_the_numbers_of_the_whole_batch(name, pooling, size):
         assert np.linalg.norm(found - wanted) <= 2e-5 * np.linalg.norm(wanted) + 1e-6 * whole, path
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", ["contrastive", "joint"])
 def test_parts_are_spread_over_the_devices_without_moving_images(name):
     objective, batch = objective_of(name), batch_of()
     params = objective.init(jax.random.key(0))
@@ -107,7 +108,7 @@ def test_parts_are_spread_over_the_devices_without_moving_images(name):
 
 
 def test_a_part_takes_less_memory_than_the_batch():
-    for name in OBJECTIVES:
+    for name in ("contrastive", "views"):
         objective, batch = objective_of(name), batch_of()
         params = objective.init(jax.random.key(0))
         whole, parts = (compiled(objective, params, batch, size).memory_analysis().temp_size_in_bytes for size in (16, 2))

@@ -22,9 +22,7 @@ TOWER = Tower(ViTSpec(width=64, depth=1, heads=2, mlp_width=128, patch=8, image_
 FACTS = Facts(tile=16, widths={"expression": 48}, patients=100)
 OBJECTIVES = {
     "contrastive": Contrastive(projection=32, hidden=64),
-    "direct": Direct(),
-    "views": Views(projection=32),
-    "joint": Joint(terms={"direct": Direct(), "contrastive": Contrastive(weight=0.3, projection=32, hidden=64)}),
+    "joint": Joint(terms={"direct": Direct(), "views": Views(projection=32)}),
 }
 
 
@@ -69,17 +67,18 @@ def trained(name, pooling, devices, fsdp, steps):
     state = program.start(0, base=None)
     gradients = jax.jit(jax.grad(loss), in_shardings=(program.shardings.params, batched))(state.params, on_devices(batched, batch_of(0)))
     first = on_devices(batched, batch_of(0))
-    collectives = COLLECTIVE.findall(program.train_step.lower(state, first, None).compile().as_text())
+    train_step = program.train_step.lower(state, first, None).compile()
+    collectives = COLLECTIVE.findall(train_step.as_text())
     assert devices * len(collectives) <= int(os.environ["NPROC"]), "XLA may wait for ever; see tests/conftest.py"
     losses = []
     for number in range(steps):
-        state, metrics = program.train_step(state, on_devices(batched, batch_of(number % 4)), None)
+        state, metrics = train_step(state, on_devices(batched, batch_of(number % 4)), None)
         losses.append(float(metrics["loss"]))
     return jax.tree.map(np.asarray, gradients), losses
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "pooling"), [("contrastive", "attention"), ("direct", "mean"), ("views", "mean"), ("joint", "mean")])
+@pytest.mark.parametrize(("name", "pooling"), [("contrastive", "attention"), ("joint", "mean")])
 def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypatch):
     monkeypatch.setattr(meshes, "SMALLEST_SHARDED", 1024)
     expected, losses = trained(name, pooling, 1, 1, steps=20)
