@@ -1,13 +1,19 @@
 """A public benchmark: labelled images with their publisher's split, and how an image becomes a tile of the tower."""
 
-from collections.abc import Callable
+import hashlib
+import io
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
+from pathfm.benchmarks.known import COLUMNS, Found, Known
 from pathfm.errors import InputError
+from pathfm.files import digest
 
 MAX_PIXELS = 64_000_000
 
@@ -20,20 +26,76 @@ class Benchmark:
     units: tuple[str, ...]
     labels: tuple[str, ...]
     roles: tuple[str, ...]
-    patients: tuple[str, ...] | None  # None where the publisher does not tell
-    read: Callable[[int], np.ndarray]  # number → uint8 [height, width, 3]
+    patients: tuple[str, ...] | None  # of each image, else its slide, else itself; None where the publisher tells of no image
+    read: Callable[[int], np.ndarray]  # number → uint8 [height, width, 3]; from several threads at a time
     digest: str
+    unit: Literal["patient", "slide", "image"] = "image"  # what the publisher tells of every image
+    release: str = ""
+    lacking: str = ""  # what the publisher's release has and this has not
+
+    @classmethod
+    def of(
+        cls, known: Known, table: pd.DataFrame, hashes: Iterable[str], read: Callable[[int], np.ndarray], release: str, lacking: str
+    ) -> "Benchmark":
+        """Of a table with the columns of `Found.table` and the SHA-256 of the bytes of each image."""
+        told = table["patient"].where(table["patient"] != "", table["slide"])
+        return cls(
+            task=known.name,
+            units=tuple(table["unit"]),
+            labels=tuple(table["label"]),
+            roles=tuple(table["role"]),
+            patients=tuple(told.where(told != "", table["unit"])) if (told != "").any() else None,
+            read=read,
+            digest=content_digest(table, hashes),
+            unit=known.unit,
+            release=release,
+            lacking=lacking,
+        )
+
+    @classmethod
+    def of_found(cls, known: Known, found: Found) -> "Benchmark":
+        """Of a download, read where it lies; every image is read once for its hash."""
+        hashes = [hashlib.sha256(found.encoded(number)).hexdigest() for number in range(len(found.table))]
+        units = list(found.table["unit"])
+        return cls.of(
+            known, found.table, hashes, lambda number: decoded(found.encoded(number), units[number]), found.release, found.lacking
+        )
+
+
+def content_digest(table: pd.DataFrame, hashes: Iterable[str]) -> str:
+    """Identifies images, labels, roles, patients and their order, wherever they are stored."""
+    return digest([table[list(COLUMNS)].to_numpy(object).tolist(), list(hashes)])
+
+
+def decoded(data: bytes, name: str | Path) -> np.ndarray:
+    """An image file's bytes as uint8 [height, width, 3]; InputError when they do not decode or are too large to be meant."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"{name} has {image.width} × {image.height} pixels; at most {MAX_PIXELS:,} are read")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{name} does not decode as an image: {error}") from error
 
 
 def read_image(path: Path) -> np.ndarray:
     """An image file as uint8 [height, width, 3]; InputError when it does not decode or is too large to be meant."""
+    return decoded(read_file(path), path)
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes; InputError when the system refuses."""
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{path} has {image.width} × {image.height} pixels; at most {MAX_PIXELS:,} are read")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} does not decode as an image: {error}") from error
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    """uint8 [height, width, 3] as PNG, which keeps every pixel."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def cropped(image: np.ndarray, edge: int) -> np.ndarray:

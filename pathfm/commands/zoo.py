@@ -15,6 +15,7 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     import json
 
+    from pathfm.commands.columns import columns
     from pathfm.errors import DONE
     from pathfm.zoo import known as zoo
 
@@ -27,7 +28,7 @@ def run(arguments) -> int:
         width = max(map(len, facts))
         print("\n".join(f"{name:<{width}}  {'?' if value is None else value}" for name, value in facts.items()))
         return DONE
-    print(table([row(model) for model in models]))
+    print(columns(HEAD, [row(model) for model in models]))
     for name, reason in zoo.OUT_OF_SCOPE.items():
         print(f"{name}: out of scope, {reason}")
     return DONE
@@ -52,11 +53,3 @@ def row(model) -> tuple[str, ...]:
     resolution = "?" if model.mpp is None else f"{model.mpp:g}"
     shape = (f"{spec.depth} × {spec.width}", str(spec.patch), str(spec.registers), f"{kind} {spec.mlp_width}")
     return (model.name, *shape, f"{spec.features} {output}", str(model.tile), resolution, model.naming, model.licence, model.source)
-
-
-def table(rows) -> str:
-    """Rows in columns, each as wide as its widest word."""
-    rows = [HEAD, *rows]
-    widths = [max(len(cells[i]) for cells in rows) for i in range(len(HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

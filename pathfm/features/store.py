@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import grain
 import numpy as np
 import pandas as pd
 
@@ -15,6 +16,7 @@ from pathfm.features.embed import embedded
 from pathfm.features.encoder import Encoder
 from pathfm.features.features import Features
 from pathfm.files import digest, replacing
+from pathfm.machine import cores
 from pathfm.progress import say, track
 from pathfm.slides.records import TileRecords, decode_tile
 
@@ -66,10 +68,11 @@ class FeatureStore:
         path = self.cache / self._key([benchmark.task, benchmark.digest, edge]) / f"{benchmark.task}.npy"
         if path.exists():
             return _load(path)
-        numbers = track(range(len(benchmark.units)), f"features of {benchmark.task}", unit="images")
-        features = np.stack(
-            [feature for _, feature in self._embedded((number, cropped(benchmark.read(number), edge)) for number in numbers)]
-        )
+        numbers = range(len(benchmark.units))
+        images = grain.MapDataset.source(numbers).map(lambda number: cropped(benchmark.read(number), edge))
+        stream = images.to_iter_dataset(grain.ReadOptions(num_threads=cores(), prefetch_buffer_size=self.batch))
+        shown = track(zip(numbers, stream, strict=True), f"features of {benchmark.task}", len(numbers), "images")
+        features = np.stack([feature for _, feature in self._embedded(shown)])
         _keep(path, features)
         return features
 

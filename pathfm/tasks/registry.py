@@ -1,4 +1,4 @@
-"""The ten tasks on which a base and a tuned encoder are compared, in the order of the table's columns."""
+"""The ten tasks on which a base and a tuned encoder are compared, in the order of the table's columns, and further ones."""
 
 from pathfm.tasks.benchmark import BenchmarkTask
 from pathfm.tasks.expression import ExpressionTask
@@ -18,4 +18,9 @@ TASKS: tuple[Task, ...] = (
     ExpressionTask("expression", "expression"),
 )
 
-BY_NAME = {task.name: task for task in TASKS}
+FURTHER: tuple[Task, ...] = (  # columns of their own, behind the ten, in tables where they were scored
+    BenchmarkTask("crc_9", "CRC-9"),
+    BenchmarkTask("tcga_uniform", "TCGA-UT"),
+)
+
+BY_NAME = {task.name: task for task in (*TASKS, *FURTHER)}

@@ -1,0 +1,67 @@
+"""The benchmarks as TFDS builders, prepared from a user's download and never from the network.
+
+TensorFlow is not needed: images are given to TFDS as encoded bytes, the files are ArrayRecord, and they are read by `as_data_source`.
+Imported only where a benchmark is prepared or read: TFDS takes a second to import.
+"""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import grain
+import tensorflow_datasets as tfds
+
+from pathfm.benchmarks.known import Found, Known
+from pathfm.benchmarks.prepared import VERSION
+from pathfm.machine import cores
+from pathfm.progress import track
+
+SPLITS = {"train": "train", "val": "validation", "test": "test"}  # role → split of TFDS
+TEXTS = ("unit", "patient", "slide")
+AHEAD = 4  # images for each thread
+
+
+class PathologyBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Writes what was found in a download: image, label, and as text unit, patient and slide (empty: not published)."""
+
+    VERSION: ClassVar = tfds.core.Version(VERSION)
+    # TFDS would look beside our code for checksums of downloads, by importlib_resources, which it does not bring along.
+    code_path: ClassVar = None
+
+    def __init__(self, known: Known, found: Found, data_dir: str):
+        self._known, self._found = known, found
+        super().__init__(data_dir=data_dir, config=found.release or None)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features: dict[str, Any] = {name: tfds.features.Text() for name in TEXTS}
+        features |= {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "label": tfds.features.ClassLabel(names=self._known.classes),
+        }
+        known = self._known
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=f"{known.title} ({known.paper})",
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=("image", "label"),
+            homepage=known.source.split(" ")[0],
+            license=known.licence,
+        )
+
+    def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+        roles = self._found.table["role"]
+        return {split: self._generate_examples(role) for role, split in SPLITS.items() if (roles == role).any()}
+
+    def _generate_examples(self, role: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        table = self._found.table[self._found.table["role"] == role]
+        images = grain.MapDataset.source(table.index.tolist()).map(self._found.encoded)
+        stream = images.to_iter_dataset(grain.ReadOptions(num_threads=cores(), prefetch_buffer_size=AHEAD * cores()))
+        rows = track(table.itertuples(), f"{self.name}: writing {SPLITS[role]}", len(table), "images")
+        for row, image in zip(rows, stream, strict=True):
+            yield row.unit, {"image": image, "label": row.label, **{name: getattr(row, name) for name in TEXTS}}
+
+
+def builder(known: Known, found: Found, data_dir: str) -> PathologyBuilder:
+    """The builder of a benchmark, under its own name, with a config for each release."""
+    configs = [tfds.core.BuilderConfig(name=release) for release in known.releases if release]
+    facts = {"name": known.name, "BUILDER_CONFIGS": configs, "__module__": known.find.__module__}
+    return type(known.name, (PathologyBuilder,), facts, skip_registration=True)(known, found, data_dir)
