@@ -12,7 +12,7 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ from pathfm.report.words import note_of
 from pathfm.settings.evaluation import EvaluateConfig
 from pathfm.settings.terms import EXPRESSION
 from pathfm.tasks.benchmark import BenchmarkTask
+from pathfm.tasks.images import with_images
 from pathfm.tasks.labels import LabelTask
 from pathfm.tasks.registry import BY_NAME, TASKS
 from pathfm.tasks.task import People, Probing, Result, Task
@@ -60,7 +61,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     refuse_seen(subject.patients, config.checkpoint, people, config)
     refuse_seen(giver.patients, config.panel or config.checkpoint, people, config)
     chosen(tuple(config.benchmarks), READERS, "benchmark")
-    tasks = [opened(task, config) for task in (chosen(config.tasks, BY_NAME, "task") or TASKS)]
+    tasks = [with_images(task, config, people, subject.patients) for task in (chosen(config.tasks, BY_NAME, "task") or BY_NAME.values())]
     panel = giver.panel if BY_NAME[EXPRESSION] in tasks else None
     if panel is not None:
         measured(cohort, paired, panel)  # what cannot be read stops before any work
@@ -82,11 +83,13 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     expression = None if panel is None else measured(cohort, people, panel)
     scored = People(people, fold, cohort.splits.hash, expression)
 
-    results = []
+    results, ledgers = [], {}
     for task in tasks:
         result = task.run(features, scored, probing)
         if result is not None:
             results.append(result)
+            if isinstance(task, BenchmarkTask):
+                ledgers[task.name] = task.ledger(subject.patients)
             tell(task, result, probing)
     if not results:
         raise InputError(f"no task has data: {cohort.folder.labels} holds no usable label and no benchmark is given")
@@ -99,6 +102,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         "panel_hash": giver.panel.hash if giver.panel else None,
         "tiles_hash": None if brought else tiles_hash(slides),
         "pooling": features.pooling,
+        "benchmarks": ledgers,
         "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")} | {"probes": list(config.probes)},
         "seen_patients_allowed": config.allow_seen_patients,
         "seen_patients_known": brought is None,
@@ -175,12 +179,6 @@ def chosen(names: tuple[str, ...], known: Mapping[str, T], what: str) -> list[T]
         if name not in known:
             raise InputError(f"there is no {what} {name!r}; there are {', '.join(known)}")
     return [known[name] for name in names]
-
-
-def opened(task: Task, config: EvaluateConfig) -> Task:
-    """A benchmark's task with the images of the folder that is given for it; a wrong folder is refused before any work."""
-    folder = config.benchmarks.get(task.name) if isinstance(task, BenchmarkTask) else None
-    return replace(task, benchmark=READERS[task.name](folder)) if folder else task
 
 
 def measured(cohort: Cohort, people: pd.DataFrame, panel: Panel) -> np.ndarray:

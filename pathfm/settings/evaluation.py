@@ -9,7 +9,7 @@ class EvaluateConfig:
 
     checkpoint: str  # a finished run, a folder of imported weights, or an .h5ad of features that were computed elsewhere
     cohort: str
-    benchmarks: dict[str, str] = field(default_factory=dict)  # name → the folder of a public benchmark as its publisher lays it out
+    benchmarks: dict[str, str] = field(default_factory=dict)  # name → the folder that `pathfm benchmarks prepare` left
     panel: str = ""  # the run whose gene panel is predicted; empty: the checkpoint's own
     fold: int = -1  # -1: the fold that the checkpoint was trained on, or 0
     tasks: tuple[str, ...] = ()  # empty: all whose data are there
@@ -21,6 +21,7 @@ class EvaluateConfig:
     resamples: int = 0  # further probes, each fitted on training patients drawn with replacement: the sd of a score over them
     permutations: int = 1000  # for the number of genes predicted better than chance
     cache: str = ""  # folder of features; empty: `features/` of the run folder
+    leave_out_cohort: bool = False  # of benchmarks, the patients whom the cohort's fold trains or validates on
     allow_seen_patients: bool = False  # score patients that the encoder was trained on; the report says so
     smoke: bool = False  # marks scores that mean nothing
 
