@@ -43,11 +43,11 @@ def random_params(spec: ViTSpec, seed: int = 0) -> dict:
 
 
 @cache
-def import_timm():
-    """The module timm; skips the test where it is not installed.
+def import_torchvision():
+    """The module torchvision; skips the test where it is not installed.
 
-    timm imports torchvision, whose registry build is for CUDA and asks for operators that a CPU torch lacks: stubs stand in for them.
-    A torchvision that fits its torch brings its own.
+    Its registry build is for CUDA and asks for operators that a CPU torch lacks: stubs stand in for them. A torchvision that fits its torch
+    brings its own.
     """
     torch = pytest.importorskip("torch", reason=REASON)
     try:
@@ -59,6 +59,12 @@ def import_timm():
         for name in ("nms", "qnms"):
             stubs.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
         STUBS.append(stubs)
+    return importlib.import_module("torchvision")
+
+
+def import_timm():
+    """The module timm, which imports torchvision; skips the test where it is not installed."""
+    import_torchvision()
     return pytest.importorskip("timm", reason=REASON, exc_type=ImportError)
 
 

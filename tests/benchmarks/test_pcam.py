@@ -9,6 +9,7 @@ from pathfm.benchmarks import pcam
 from pathfm.benchmarks.benchmark import Benchmark, decoded
 from pathfm.errors import InputError
 from tests.benchmarks.downloads import PCAM_IMAGES, make_pcam
+from tests.parity import import_torchvision
 
 STEM = "camelyonpatch_level_2_split_"
 
@@ -41,7 +42,7 @@ def test_images_labels_parts_and_slides_are_those_in_the_files(folder, monkeypat
 
 
 def test_images_and_labels_are_torchvisions(folder, tmp_path):
-    datasets = pytest.importorskip("torchvision.datasets", reason="torchvision is not installed")
+    datasets = import_torchvision().datasets
     (tmp_path / "pcam").symlink_to(folder)
     found = pcam.find(folder)
     for role, split in (("train", "train"), ("val", "val"), ("test", "test")):
