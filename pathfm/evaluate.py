@@ -24,7 +24,7 @@ from pathfm.benchmarks import READERS
 from pathfm.cohort.opened import Cohort, tiles_hash
 from pathfm.cohort.splits import Splits
 from pathfm.errors import InputError
-from pathfm.features.brought import SUFFIX, Brought
+from pathfm.features.brought import Brought, is_brought
 from pathfm.features.encoder import Encoder
 from pathfm.features.store import FeatureStore
 from pathfm.folders.run import RunFolder
@@ -50,7 +50,7 @@ T = TypeVar("T")
 def run(config: EvaluateConfig, workdir: Path) -> None:
     """Evaluates as the config says and leaves evaluation.json, scores, predictions and embeddings in `workdir`."""
     files = EvaluationFolder(workdir)
-    brought = Brought(Path(config.checkpoint)) if config.checkpoint.endswith(SUFFIX) else None
+    brought = Brought(Path(config.checkpoint)) if is_brought(config.checkpoint) else None
     weights = None if brought else open_weights(config.checkpoint)
     subject = Subject(brought.card) if brought else of_weights(weights)
     cohort = Cohort.open(config.cohort)
@@ -75,7 +75,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
 
     slides = cohort.slides_of(paired["patient"])
     if brought:
-        features = brought.features(paired["patient"])
+        features = brought.features(paired["patient"], slides)
     else:
         store = FeatureStore(Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide)
         features = store.features(cohort.folder, slides)

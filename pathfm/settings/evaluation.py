@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 class EvaluateConfig:
     """One evaluation of one checkpoint on one fold."""
 
-    checkpoint: str  # a finished run, a folder of imported weights, or an .h5ad of features that were computed elsewhere
+    checkpoint: str  # a finished run, a folder of imported weights, or a file or folder of features that were computed elsewhere
     cohort: str
     benchmarks: dict[str, str] = field(default_factory=dict)  # name → the folder that `pathfm benchmarks prepare` left
     panel: str = ""  # the run whose gene panel is predicted; empty: the checkpoint's own

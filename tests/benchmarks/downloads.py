@@ -50,7 +50,7 @@ def make_pcam(folder: Path, seed: int = 0) -> Path:
 
 
 def make_crc_msi(folder: Path, release: str = "224px", patients: int = 3, tiles: int = 2) -> Path:
-    """PNG files of 224 or 512 px; of each class and part so many patients, whose barcodes stand in the files' names."""
+    """PNG files of 224 or 512 px, dark where there is instability; of each class and part so many patients, told by the files' names."""
     edge = int(release.removesuffix("px"))
     parts = {"224px": (("CRC_DX_TRAIN", "CRC_DX_TEST"), ("MSIMUT", "MSS")), "512px": (("TRAIN", "TEST"), ("MSIH", "nonMSIH"))}[release]
     number = 0
@@ -60,7 +60,8 @@ def make_crc_msi(folder: Path, release: str = "224px", patients: int = 3, tiles:
                 number += 1
                 for tile in range(tiles):
                     name = f"blk-{'ABCDEFGHIJ'[tile] * 12}-TCGA-AA-{number:04d}-01Z-00-DX1.png"
-                    save(folder / part / kind / name, np.full((edge, edge, 3), (number * 7 + tile) % 256, np.uint8))
+                    shade = (40 if kind in ("MSIMUT", "MSIH") else 180) + number % 30 + tile
+                    save(folder / part / kind / name, np.full((edge, edge, 3), shade, np.uint8))
     return folder
 
 

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from pathfm import evaluate, train
+from pathfm.benchmarks import BENCHMARKS
+from pathfm.benchmarks.preparing import prepare
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.splits import Splits, read_splits
 from pathfm.errors import InputError
@@ -23,6 +25,7 @@ from pathfm.settings.evaluation import EvaluateConfig
 from pathfm.settings.schema import from_dict
 from pathfm.settings.training import TrainConfig
 from pathfm.statistics.bootstrap import Draws
+from tests.benchmarks.downloads import make_crc_msi
 from tests.small_cohort import TILE, make_small_cohort
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -102,6 +105,17 @@ def test_every_test_patient_is_predicted_once_and_no_other(evaluations, cohort):
         assert sorted(predictions["unit"][(predictions["task"] == "cancer") & (predictions["fit"] == fit)]) == sorted(tested)
     images = predictions[predictions["task"] == "mhist"]
     assert set(images["unit"]) == {f"image{number}.png" for number in range(50, 80)}
+
+
+def test_a_prepared_benchmark_is_scored_and_its_patients_are_the_units(runs, cohort, tmp_path):
+    prepare(BENCHMARKS["crc_msi"], make_crc_msi(tmp_path / "download", patients=12), tmp_path / "out", subset=True)
+    done = evaluated(runs[0], cohort, tmp_path / "e", benchmarks={"crc_msi": str(tmp_path / "out")}, tasks=("crc_msi",))
+    about = read_json(done / "evaluation.json")["benchmarks"]["crc_msi"]
+    assert (about["release"], about["unit"], about["images"]) == ("224px", "patient", 96)
+    assert about["seen_patients"] == {"train": 0, "test": 0} and about["lacking"].startswith("train has 48 of 93,408")
+    assert read_parquet(done / "predictions.parquet")["patient"].nunique() == 24
+    cell = dict(zip((table := make_table([done], Draws(50))).columns, table.block("split")[0].cells, strict=True))["CRC MSI"]
+    assert cell.value > 90  # dark or bright is there to be seen by any tower
 
 
 def test_few_patients_give_no_held_out_score_of_expression(evaluations):
