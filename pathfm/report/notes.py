@@ -55,6 +55,7 @@ def notes_of(
             yield Note(
                 f"{one.name}: its features were brought; whether their encoder has seen patients who are scored is not known", "warning"
             )
+        yield from _of_parts(one, columns)
         for fit, probe, setting, names in at_the_edge(one):
             what = f"a probe's {setting} was chosen at the edge of the grid"
             yield Note(f"{one.name}, {fit.label}{probe}: {what}: {', '.join(names)}", "warning")
@@ -73,6 +74,15 @@ def _of_run(one: Evaluation, base: Evaluation) -> Iterator[Note]:
         yield Note(f"{one.name}: its difference is to the base on the same folds, and the base's own row is over more", "warning")
     if one is not base and one.pooling != base.pooling:
         yield Note(f"{one.name}: a patient's feature is {_POOLED[one.pooling]}, that of its base {_POOLED[base.pooling]}")
+
+
+def _of_parts(one: Evaluation, columns: dict[str, str]) -> Iterator[Note]:
+    """Benchmarks of which only a part was scored."""
+    for task, about in one.about.get("benchmarks", {}).items():
+        if about["lacking"]:
+            yield Note(f"{one.name}: only a part of {columns[task]} was there ({about['lacking']})", "warning")
+        if count := about["images_left_out"]:
+            yield Note(f"{one.name}: {count:,} images of {columns[task]} are left out, their patients train or validate in the fold")
 
 
 _POOLED = {"mean": "the mean over the tiles", "attention": "what the run's own trained attention makes of all the tiles"}

@@ -316,3 +316,12 @@ def test_trainings_scored_in_two_ways_are_not_joined_over_folds(tmp_path):
         change(folder, options={"class_weight": "none"})
     labels = [row.label for row in make_table([run for pair in folds for run in pair], FEW).block("split")]
     assert len(labels) == 6
+
+
+def test_a_benchmark_of_which_a_part_was_scored_is_called_so(tmp_path):
+    one = write_evaluation(tmp_path / "base", "base", weight_hash="a" * 64)
+    assert not any("part of MHIST" in note.text for note in make_table([one], Draws(20)).notes)
+    change(one, benchmarks={"mhist": {"lacking": "train has 4 of 2,175 images", "images_left_out": 7}})
+    notes = [str(note) for note in make_table([one], Draws(20)).notes]
+    assert "warning, base: only a part of MHIST was there (train has 4 of 2,175 images)" in notes
+    assert "base: 7 images of MHIST are left out, their patients train or validate in the fold" in notes
