@@ -88,6 +88,13 @@ class Evaluation:
         return None if self.about.get("approach") == "base" else self.card.get("base")
 
     @property
+    def unmoved(self) -> bool:
+        """Whether training left the weights as they were: those of the base, or of step 0; of several folds in each."""
+        if self.by_fold:
+            return all(one.unmoved for one in self.by_fold)
+        return self.base is not None and (self.weight_hash == self.base["weight_hash"] or self.card.get("step") == 0)
+
+    @property
     def approach(self) -> str:
         """The objective; with another patient's expression it says so."""
         pairing = self.card.get("pairing")

@@ -1,14 +1,14 @@
 """What a reader must know below a table, and what warns him; the words are made from flags and facts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from pathfm.report.evaluations import HEADLINE, Evaluation
-from pathfm.report.words import DAGGER, DOUBLE_DAGGER
-from pathfm.statistics.bootstrap import Draws
+from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER
 from pathfm.tasks.fits import FITS, Fit
-from pathfm.tasks.registry import BY_NAME
 
 
 @dataclass(frozen=True)
@@ -27,27 +27,30 @@ def notes_of(
     pairs: Sequence[tuple[Evaluation, list[Evaluation]]],
     rows: Sequence[Any],
     columns: dict[str, str],
-    draws: Draws,
 ) -> Iterator[Note]:
     """The notes of a table of these `rows`; `columns` is task to column."""
     if any(one.smoke for one in evaluations):
         yield Note("these scores only show that the commands work; they mean nothing", "smoke")
     yield Note(
-        "balanced accuracy in %, expression as mean Pearson r in %; brackets: 95 % percentile intervals of "
-        f"{draws.count:,} paired bootstrap draws over patients, stratified by class"
+        "balanced accuracy in %, expression as mean Pearson r in % within cancer type, beside it raw, and within site and cancer type; "
+        "brackets: 95 % intervals, each by itself"
     )
+    yield from _units(rows, columns)
     if any(row.kind == "delta" for row in rows):
-        yield Note("mean Δ is over the tasks that have a difference in that row")
+        yield Note("mean Δ is over the tasks that have a difference in that row, without the further measures of expression")
+        yield Note(
+            f"{ARROWS['up']}, {ARROWS['down']}: a difference that leaves 0 out together with all other tasks of its row (band of 95 % "
+            "over the family); an interval may leave 0 out by itself without one"
+        )
     for base, all_tuned in pairs:
         for one in (base, *all_tuned):
             yield from _of_run(one, base)
     if any(cell.one_sided for row in rows for cell in row.cells):
-        yield Note(f"{DAGGER}: a gain (interval above 0) in one of the two fits only")
+        yield Note(
+            f"{DAGGER}: a gain (interval above 0) in one of the two fits only, and the interval of the fits' difference leaves 0 out"
+        )
     if any(cell.unconverged for row in rows for cell in row.cells):
         yield Note(f"{DOUBLE_DAGGER}: a probe of that score did not converge, so the score is not that of its optimum")
-    images = sorted({task for one in evaluations for task in _of_images(one)}, key=list(columns).index)
-    if images:
-        yield Note(f"unit of the bootstrap is the image, since patients are not known: {', '.join(columns[task] for task in images)}")
     for one in evaluations:
         if one.about.get("seen_patients_allowed"):
             yield Note(f"{one.name}: patients that the encoder was trained on were allowed among those scored", "warning")
@@ -65,11 +68,26 @@ def notes_of(
             yield Note(f"{one.name}: an earlier version of pathfm evaluated it and did not write down whether probes converged")
 
 
+def _units(rows: Sequence[Any], columns: dict[str, str]) -> Iterator[Note]:
+    """What was counted as independent in each column: the same for all rows of a fit, said once where both fits agree."""
+    said: dict[str, list[str]] = {}
+    for number, column in enumerate(columns.values()):
+        units = dict.fromkeys(row.cells[number].unit for row in rows if row.cells[number].unit)
+        if units:
+            said.setdefault("; or ".join(units), []).append(column)
+    for unit, names in said.items():
+        yield Note(f"unit of the intervals of {', '.join(names)}: {unit}")
+
+
 def _of_run(one: Evaluation, base: Evaluation) -> Iterator[Note]:
     if len(one.folds) > 1:
         folds = ", ".join(map(str, one.folds))
-        yield Note(f"{one.name} stands for the folds {folds}: their mean, for expression by Fisher z of each gene")
+        yield Note(f"{one.name} stands for the folds {folds}: their patients together, for expression r of each fold joined by Fisher z")
         yield from _small_folds(one)
+        if unmoved := [fold.folds[0] for fold in one.by_fold if fold.unmoved]:
+            yield Note(f"{one.name}: its weights are those of its base in the folds {', '.join(map(str, unmoved))}", "warning")
+    elif one.unmoved:
+        yield Note(f"{one.name}: no step of its training was better than the start; its weights are those of its base", "warning")
     if one is not base and one.folds != base.folds:
         yield Note(f"{one.name}: its difference is to the base on the same folds, and the base's own row is over more", "warning")
     if one is not base and one.pooling != base.pooling:
@@ -107,16 +125,12 @@ def _flagged(run: Evaluation, flag: str, further: Sequence[str] = ()) -> Iterato
 
 
 def _small_folds(run: Evaluation) -> Iterator[Note]:
-    """Which folds a cell leaves out because a class of theirs has too few units."""
-    scores = run.block(HEADLINE).scores
-    headline = scores[scores["headline"]]
-    small = headline[headline["value"].isna() | headline["too_small"]]
+    """Which folds a cell leaves out, since they were too small to be fitted and left no predictions."""
+    block = run.block(HEADLINE)
+    headline = block.scores[block.scores["headline"]]
+    predicted = set(block.predictions[["task", "fit", "fold"]].itertuples(index=False, name=None))
+    there = [key in predicted for key in headline[["task", "fit", "fold"]].itertuples(index=False, name=None)]
+    small = headline[(headline["value"].isna() | headline["too_small"]) & ~np.array(there, bool)]
     for (column, fit), rows in small.groupby(["column", "fit"], sort=False):
         folds = ", ".join(map(str, sorted(rows["fold"])))
         yield Note(f"{run.name}, {FITS[fit].label}: {column} leaves out the folds {folds}, n too small", "warning")
-
-
-def _of_images(run: Evaluation) -> Iterable[str]:
-    for task, rows in run.predictions.groupby("task"):
-        if task in BY_NAME and BY_NAME[task].source == "benchmark" and (rows["unit"] == rows["patient"]).all():
-            yield task

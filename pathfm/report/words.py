@@ -7,6 +7,8 @@ import pandas as pd
 MISSING = "–"
 DAGGER = "†"  # a gain in one fit only
 DOUBLE_DAGGER = "‡"  # a probe that did not converge
+ARROWS = {"": "", "up": "▲", "down": "▼"}
+UNCHANGED = "no prediction changed"
 
 
 def few(count: int) -> str:

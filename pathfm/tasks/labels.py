@@ -25,5 +25,5 @@ class LabelTask(Task):
         probing = able(probing, self, Classes)
         if probing is None:
             return None
-        rows = Rows(table["patient"].to_numpy(), table["role"].to_numpy())
+        rows = Rows(table["patient"].to_numpy(), table["role"].to_numpy(), sites=people.known("site").to_numpy(object))
         return score_classes(self, features.matrix, labels.to_numpy(object), rows, probing, fold=people.fold, split_hash=people.split_hash)

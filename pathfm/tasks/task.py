@@ -32,7 +32,7 @@ SCORES = [
     *FLAGS,
 ]
 """The columns of scores.parquet; docs/formats.md says what they mean."""
-PREDICTIONS = ["task", "probe", "fit", "fold", "unit", "patient", "truth", "prediction", "probability"]
+PREDICTIONS = ["task", "probe", "fit", "fold", "unit", "patient", "site", "truth", "prediction", "probability"]
 EXPRESSION_OBS = ["patient", "fold", "probe", "fit", "part", "site", "cancer"]
 
 
@@ -103,19 +103,24 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a probe, [n] each: the unit (image or patient id), its patient (None: unknown, the unit counts as one), its role."""
+    """The rows of a probe, [n] each: the unit (image or patient id), its patient (None: unknown, the unit counts as one), its role, and
+    the site (hospital) that the patient is of (None or null: unknown, becomes "").
+    """
 
     units: np.ndarray
     roles: np.ndarray  # "train", "val", "test"; without "val" a fifth of train is cut off for it
     patients: np.ndarray | None = None
+    sites: np.ndarray | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "units", np.asarray(self.units, object))
         object.__setattr__(self, "roles", np.asarray(self.roles, object))
         object.__setattr__(self, "patients", self.units if self.patients is None else np.asarray(self.patients, object))
+        known = [None] * len(self.units) if self.sites is None else self.sites
+        object.__setattr__(self, "sites", np.array([site if isinstance(site, str) else "" for site in known], object))
 
     def take(self, rows: np.ndarray) -> "Rows":
-        return Rows(self.units[rows], self.roles[rows], self.patients[rows])
+        return Rows(self.units[rows], self.roles[rows], self.patients[rows], self.sites[rows])
 
 
 def score_rows(values: dict[str, float], probe: Probe, probed: Probed | None, **facts) -> pd.DataFrame:

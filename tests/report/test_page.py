@@ -19,11 +19,9 @@ from pathfm.report.evaluations import Evaluation
 from pathfm.report.page import refuse_training_run, render, write_report
 from pathfm.report.table import make_table
 from pathfm.report.verdict import flags, verdict
-from pathfm.statistics.bootstrap import Draws
 from tests.evaluation_folders import GENES, VALIDATION_PATIENTS, write_evaluation, write_runs
 
 EVIL = "<script>alert(1)</script>"
-FEW = Draws(count=100)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,7 @@ def without_figures(folders):
 
 
 def rendered(folders, with_ids: bool = False) -> str:
-    return render(make_table(folders, FEW), [Evaluation.read(folder) for folder in folders], with_ids)
+    return render(make_table(folders), [Evaluation.read(folder) for folder in folders], with_ids)
 
 
 def test_the_four_files_are_written_and_nothing_half_done_is_left(out):
@@ -123,8 +121,8 @@ def test_every_value_stands_with_its_interval(page):
 
 
 def test_the_verdict_names_what_moved_and_admits_what_did_not(runs):
-    sentences = verdict(make_table(runs, FEW))
-    assert sentences[0].startswith("Direct moved 5 of 5 tasks beyond the 95 % interval: better on MHIST (+31.1), cancer")
+    sentences = verdict(make_table(runs))
+    assert sentences[0].startswith("Direct moved 5 of 5 tasks beyond the band of all: better on MHIST (+31.1), cancer")
     assert sentences[1].endswith("a gain.")
     assert sentences[3].endswith("not to be told from zero.")
 
@@ -132,14 +130,19 @@ def test_the_verdict_names_what_moved_and_admits_what_did_not(runs):
 def test_the_verdict_is_honest_when_nothing_moved(tmp_path):
     base = write_evaluation(tmp_path / "base", "base", weight_hash="a" * 64)
     same = write_evaluation(tmp_path / "same", "direct", weight_hash="1" * 64, base={"name": "base", "weight_hash": "a" * 64})
-    assert verdict(make_table([base, same], FEW))[0] == "Direct moved none of 5 tasks beyond the 95 % interval."
-    assert verdict(make_table([base], FEW)) == ["Only base models were evaluated, so there is nothing to compare yet."]
+    assert verdict(make_table([base, same])) == ["Direct changed no prediction."]
+    (tmp_path / "x").mkdir()
+    little = write_evaluation(
+        tmp_path / "x" / "l", "direct", weight_hash="2" * 64, base={"name": "base", "weight_hash": "a" * 64}, swapped=2
+    )
+    assert verdict(make_table([base, little]))[0] == "Direct moved none of 5 tasks beyond the band of all."
+    assert verdict(make_table([base])) == ["Only base models were evaluated, so there is nothing to compare yet."]
 
 
 def test_the_verdict_tells_a_loss(tmp_path):
     base = write_evaluation(tmp_path / "base", "base", weight_hash="a" * 64, right=0.9)
     worse = write_evaluation(tmp_path / "w", "direct", weight_hash="1" * 64, base={"name": "base", "weight_hash": "a" * 64}, right=0.5)
-    text = " ".join(verdict(make_table([base, worse], FEW)))
+    text = " ".join(verdict(make_table([base, worse])))
     assert "worse on MHIST (−" in text and "a loss." in text
 
 
@@ -152,10 +155,10 @@ def test_flags_tell_one_sided_gains_small_classes_edges_and_seen_patients(tmp_pa
     write_parquet(scores, one / "scores.parquet")
     write_json(read_json(one / "evaluation.json") | {"seen_patients_allowed": True}, one / "evaluation.json")
     evaluations = [Evaluation.read(folder) for folder in (base, one)]
-    said = flags(make_table([base, one], FEW), evaluations)
+    said = flags(make_table([base, one]), evaluations)
     gain = "direct: a gain in the split’s fit only, which the held-out fit does not show, on cancer (+31.1), TP53 (+31.1), breast (+31.1)"
     assert said[1].startswith(gain) and "MHIST" not in said[1]  # a benchmark has one fit only
-    sentences = verdict(make_table([base, one], FEW))
+    sentences = verdict(make_table([base, one]))
     assert "The held-out fit does not show the gain on cancer (+31.1), TP53 (+31.1) and breast (+31.1)." in sentences
     assert sentences[-1].endswith("a gain that the held-out fit does not show.")
     assert "lung: n too small (8); fewer than 10 scored units in its rarest class." in said
@@ -250,10 +253,10 @@ def test_a_damaged_line_of_metrics_is_named(tmp_path):
 
 def test_the_correlations_of_the_figure_are_those_of_the_table(runs):
     r = figures.gene_correlations(Evaluation.read(runs[1]))
-    table = make_table(runs, FEW)
+    table = make_table(runs)
     row = next(row for row in table.block("split") if row.kind == "tuned" and row.approach == "direct")
     assert len(r) == GENES
-    assert 100 * r.mean() == pytest.approx(row.cells[table.columns.index("expression")].value)
+    assert 100 * r.mean() == pytest.approx(row.cells[table.columns.index("expression, raw")].value)
 
 
 def test_tsne_is_seeded_and_bears_constant_features():
