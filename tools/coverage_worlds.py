@@ -11,6 +11,7 @@ COMPOSITION = 0.7  # how unlike hospitals are in the classes of their patients
 SKEW = 1.1  # sd of the log size of a hospital: 8 are worth 3–4 equal ones, 40 15, 678 220, as TCGA's
 R = 0.35  # of a gene, with the base
 GENES = 40
+DESIGNS = 20  # divisions of the classes over hospitals
 SHARED = 0.5  # of a gene's variance, by one factor of all genes
 
 

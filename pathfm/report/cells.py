@@ -5,6 +5,8 @@ from typing import Literal
 
 from pathfm.report.words import MISSING, few
 
+Way = Literal["", "up", "down"]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -14,7 +16,7 @@ class Cell:
     low: float | None = None
     high: float | None = None
     few: int | None = None  # units of the rarest class, where they are too few for a score
-    arrow: Literal["", "up", "down"] = ""  # a difference that leaves 0 out together with all other tasks of its row
+    band: tuple[float, float] | None = None  # of a difference: the interval that holds together with those of the row's other tasks
     unchanged: bool = False  # a difference of predictions that are all the same
     one_sided: bool = False  # a gain that the other fit does not show, by more than chance
     unconverged: bool = False  # a probe behind it stopped short of its optimum
@@ -30,8 +32,20 @@ class Cell:
         return self.value is None and self.few is None
 
     @property
-    def beyond(self) -> Literal["", "up", "down"]:
-        """Where the interval lies that leaves 0 out by itself."""
-        if self.value is None:
-            return ""
-        return "up" if self.low > 0 else "down" if self.high < 0 else ""
+    def arrow(self) -> Way:
+        """Where the band lies when it leaves 0 out."""
+        return "" if self.band is None else _side(*self.band)
+
+    @property
+    def beyond(self) -> Way:
+        """Where the interval lies when it leaves 0 out by itself."""
+        return "" if self.value is None else _side(self.low, self.high)
+
+    @property
+    def point(self) -> bool:
+        """Whether the interval has no width, since nothing is there that could vary."""
+        return self.value is not None and self.low == self.high
+
+
+def _side(low: float, high: float) -> Way:
+    return "up" if low > 0 else "down" if high < 0 else ""

@@ -41,7 +41,7 @@ class Limits:
 def limits_of(fit: str, approach: str, differences: Mapping[str, Measured]) -> Limits:
     seen, needed, excluded = [], [], []
     for one in differences.values():
-        there = one.there
+        there = one.there and float(one.estimate.variance) > 0
         seen.append(100 * detectable(one.estimate) if there else np.nan)
         needed.append(patients_for(one.estimate, POINT, one.patients) if there and one.patients else np.nan)
         excluded.append(max(0.0, -one.cell().low) if there else np.nan)

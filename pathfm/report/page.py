@@ -13,6 +13,7 @@ from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
 from pathfm.report.facts import changed, made, measures
 from pathfm.report.figures import Named
 from pathfm.report.folder import EvaluationFolder
+from pathfm.report.forest import forest_figure
 from pathfm.report.plots import require_report
 from pathfm.report.rendering import LIMITS, limit_lines
 from pathfm.report.table import Table, base_label, make_table, tuned_label
@@ -103,7 +104,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         verdict=verdict(table),
         tables=[block(table, FITS[fit], probe) for fit, probe in table.titles],
         flags=flags(table, evaluations),
-        sections=sections(pairs, runs),
+        sections=sections(table, pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
         made=made([one for run in runs.values() for one in of_single_folds(run)]),
         reading=READING,
@@ -161,18 +162,25 @@ def shown(cell: Cell, kind: str) -> dict:
     signed = kind == "delta"
     value, low, high = (number(one, signed) for one in (cell.value, cell.low, cell.high))
     note = UNCHANGED if cell.unchanged and signed else ""
-    return {"value": "" if note else value, "interval": f"[{low}, {high}]", "direction": cell.arrow, "note": note, **marks}
+    interval = "" if note and cell.point else f"[{low}, {high}]"
+    return {"value": "" if note else value, "interval": interval, "direction": cell.arrow, "note": note, **marks}
 
 
-def sections(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named]) -> list[dict]:
+def sections(table: Table, pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named]) -> list[dict]:
     """The figures under their headings; what is absent is said."""
     everyone = list(runs.values())
     single = [one for run in everyone for one in of_single_folds(run)]
-    training = figures.training_figure(single)
+    training, forest = figures.training_figure(single), forest_figure(table)
     expression = [
         figure for base, tuned in pairs for figure in figures.expression_figures(runs[id(base)], [runs[id(one)] for one in tuned])
     ]
     return [
+        {
+            "title": "Differences",
+            "figures": [forest] if forest else [],
+            "measures": None,
+            "absent": "No run was compared with its base.",
+        },
         {
             "title": "Training",
             "figures": [training] if training else [],

@@ -14,7 +14,8 @@ def cell_text(cell, signed: bool) -> str:
     if cell.value is None:
         return cell.text
     value, low, high = (number(one, signed) for one in (cell.value, cell.low, cell.high))
-    return f"{UNCHANGED if cell.unchanged else value} [{low}, {high}]" + marks(cell)
+    interval = "" if cell.unchanged and cell.point else f" [{low}, {high}]"
+    return (UNCHANGED if cell.unchanged else value) + interval + marks(cell)
 
 
 def marks(cell) -> str:

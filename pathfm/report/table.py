@@ -157,18 +157,19 @@ def _tuned_rows(
         cells = []
         for task, one in found.items():
             pair = (one, other[task]) if task != MEAN else _means_of_both(found, other)
-            cells.append(replace(one.cell(), arrow=_arrow(one, LEVEL if task in (MEAN, *BESIDE) else level), one_sided=_one_sided(*pair)))
+            band = _band(one, LEVEL if task in (MEAN, *BESIDE) else level)
+            cells.append(replace(one.cell(), band=band, one_sided=_one_sided(*pair)))
         rows.append(Row(fit, "tuned", label, tuned.name, _cells(theirs, fit, columns)))
         rows.append(Row(fit, "delta", label, tuned.name, tuple(cells)))
     return rows
 
 
-def _arrow(one: Measured, level: float) -> str:
-    """Where the interval of this level lies that leaves 0 out."""
+def _band(one: Measured, level: float) -> tuple[float, float] | None:
+    """The interval of this level, in points."""
     if not one.there:
-        return ""
+        return None
     low, high = of_difference(one.estimate, level)
-    return "up" if low > 0 else "down" if high < 0 else ""
+    return 100 * float(low), 100 * float(high)
 
 
 def _means_of_both(found: dict[str, Measured], other: dict[str, Measured]) -> tuple[Measured, Measured]:

@@ -16,6 +16,7 @@ from pathfm.folders.metrics import read_metrics
 from pathfm.report import figures, plots
 from pathfm.report.curves import training_curve, validation_shares
 from pathfm.report.evaluations import Evaluation
+from pathfm.report.forest import forest_figure
 from pathfm.report.page import refuse_training_run, render, write_report
 from pathfm.report.table import make_table
 from pathfm.report.verdict import flags, verdict
@@ -83,6 +84,7 @@ def test_sections_come_in_their_order(page):
         "Base against tuned",
         "Base against tuned, held-out fit",
         "Flags",
+        "Differences",
         "Training",
         "Embeddings",
         "Expression",
@@ -103,9 +105,19 @@ def test_every_figure_has_words_and_every_header_a_scope(page):
     elements = Elements(page).found
     images = [attributes for _, attributes in elements if attributes.get("role") == "img"]
     drawings = [attributes for tag, attributes in elements if tag == "svg"]
-    assert len(images) == len(drawings) == 3 + 3 + 3 + 1 + 2
+    assert len(images) == len(drawings) == 4 + 3 + 3 + 3 + 1 + 2
     assert all(len(image["aria-label"]) > 40 for image in images) and all(drawing["aria-hidden"] == "true" for drawing in drawings)
     assert all(attributes.get("scope") in ("row", "col") for tag, attributes in elements if tag == "th")
+
+
+def test_the_forest_has_every_difference_of_the_table_and_its_band(runs):
+    table = make_table(runs)
+    panels = forest_figure(table).panels
+    assert [panel.title for panel in panels] == [f"{run}, {fit} fit" for fit in ("split", "held-out") for run in ("direct", "contrastive")]
+    cells = dict(zip(table.columns, table.block("split")[2].cells, strict=True))
+    assert f"TP53 +31.1 from +{cells['TP53'].low:.1f} to +{cells['TP53'].high:.1f}" in panels[0].alt and "BACH" not in panels[0].alt
+    for cell in cells.values():
+        assert cell.value is None or (cell.band[0] <= cell.low and cell.band[1] >= cell.high)
 
 
 def test_colours_are_left_to_the_page(page):
