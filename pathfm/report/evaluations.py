@@ -92,7 +92,8 @@ class Evaluation:
         """Whether training left the weights as they were: those of the base, or of step 0; of several folds in each."""
         if self.by_fold:
             return all(one.unmoved for one in self.by_fold)
-        return self.base is not None and (self.weight_hash == self.base["weight_hash"] or self.card.get("step") == 0)
+        own = self.pooling != "mean"  # attention that was trained with the tower is not the base's
+        return self.base is not None and (self.weight_hash == self.base["weight_hash"] or (self.card.get("step") == 0 and not own))
 
     @property
     def approach(self) -> str:

@@ -1,5 +1,6 @@
 """Results of one encoder on its tasks, as estimates that know what each site, patient or image has to do with them."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pathfm.errors import InputError
+from pathfm.files import digest
 from pathfm.report.cells import Cell
 from pathfm.report.evaluations import Evaluation
 from pathfm.report.units import units_of
@@ -32,10 +34,12 @@ class Measured:
 
     estimate: Estimate | None = None
     interval: Callable[[Estimate], tuple] = intervals.of_difference  # for this kind of value
-    unit: str = ""
+    units: tuple[str, ...] = ()  # "site", "patient", "image": what is counted as independent
     patients: int = 0  # or images, that were scored
     few: int | None = None
     unconverged: bool = False
+    predicted: str = ""  # the same for the same predictions
+    unchanged: bool = False  # a difference of the same predictions
 
     @property
     def there(self) -> bool:
@@ -46,14 +50,20 @@ class Measured:
             return Cell(few=self.few)
         low, high = self.interval(self.estimate)
         ends = (100 * float(one) for one in (self.estimate.value, low, high))
-        unit = f"{len(self.estimate.units):,} {self.unit}s, worth {float(self.estimate.effective):,.1f} equal ones"
-        return Cell(*ends, unchanged=not self.estimate.changed, unconverged=self.unconverged, unit=unit)
+        kinds = " or ".join(f"{kind}s" for kind in self.units)
+        unit = f"{len(self.estimate.units):,} {kinds}, worth {float(self.estimate.effective):,.1f} equal ones"
+        return Cell(*ends, unchanged=self.unchanged, unconverged=self.unconverged, unit=unit)
 
     def minus(self, base: "Measured") -> "Measured":
         if self.estimate is None or base.estimate is None:
             return Measured(few=next((one.few for one in (base, self) if one.few is not None), None))
-        difference = self.estimate.minus(base.estimate)
-        return replace(self, estimate=difference, interval=intervals.of_difference, unconverged=self.unconverged or base.unconverged)
+        return replace(
+            self,
+            estimate=self.estimate.minus(base.estimate),
+            interval=intervals.of_difference,
+            unconverged=self.unconverged or base.unconverged,
+            unchanged=self.predicted == base.predicted,
+        )
 
 
 def mean_difference(differences: list[Measured]) -> Measured:
@@ -61,9 +71,9 @@ def mean_difference(differences: list[Measured]) -> Measured:
     there = [one for one in differences if one.there]
     if not there:
         return Measured()
-    what = " or ".join(dict.fromkeys(one.unit for one in there))
-    unconverged = any(one.unconverged for one in there)
-    return Measured(mean_of([one.estimate for one in there]), unit=what, unconverged=unconverged)
+    kinds = tuple(dict.fromkeys(kind for one in there for kind in one.units))
+    unconverged, unchanged = any(one.unconverged for one in there), all(one.unchanged for one in there)
+    return Measured(mean_of([one.estimate for one in there]), units=kinds, unconverged=unconverged, unchanged=unchanged)
 
 
 def measure(block: Evaluation, sites: Mapping[str, str]) -> dict[Key, Measured]:
@@ -97,7 +107,8 @@ def _classes(block: Evaluation, task: str, fit: str, scores: pd.DataFrame, sites
         return Measured(few=smallest)
     units = units_of(task, rows, sites)
     estimate = accuracy_estimate(truth, (truth == prediction).astype(float), units.names)
-    return Measured(estimate, intervals.of_share, units.what, len(np.unique(patients)))
+    predicted = digest(prediction.tolist())
+    return Measured(estimate, intervals.of_share, units.kinds, len(np.unique(patients)), predicted=predicted)
 
 
 def _expression(block: Evaluation, fit: str, scores: pd.DataFrame, sites: Mapping[str, str]) -> dict[str, Measured]:
@@ -126,7 +137,9 @@ def _expression(block: Evaluation, fit: str, scores: pd.DataFrame, sites: Mappin
     found = {}
     for name, (guess, true, groups) in variants.items():
         estimate = correlation_estimate(guess, true, groups, units.names)
-        found[name] = Measured() if np.isnan(estimate.value) else Measured(estimate, intervals.of_correlation, units.what, count)
+        predicted = hashlib.sha256(np.ascontiguousarray(guess)).hexdigest()
+        one = Measured(estimate, intervals.of_correlation, units.kinds, count, predicted=predicted)
+        found[name] = Measured() if np.isnan(estimate.value) else one
     return found
 
 

@@ -18,11 +18,7 @@ class Units:
     """The unit of each scored row, under a name that is the same in every task of the same people."""
 
     names: np.ndarray  # [rows] str
-    what: str  # "site", "patient", "image", or "site or patient" where some sites are not known
-
-    @property
-    def count(self) -> int:
-        return len(np.unique(self.names))
+    kinds: tuple[str, ...]  # "site", "patient" or "image"; sites and patients where some sites are not known
 
 
 def known_sites(evaluations: Iterable[Evaluation]) -> dict[str, str]:
@@ -49,6 +45,6 @@ def units_of(task: str, rows: pd.DataFrame, sites: Mapping[str, str]) -> Units:
     places = [sites.get(patient) for patient in patients] if of_cohort else [None] * len(patients)
     if len(set(filter(None, places))) >= FEWEST_SITES:
         names = [f"{prefix} {patient}" if site is None else f"site {site}" for patient, site in zip(patients, places, strict=True)]
-        return Units(np.array(names, str), "site" if all(places) else "site or patient")
+        return Units(np.array(names, str), ("site",) if all(places) else ("site", "patient"))
     images = not of_cohort and bool((rows["unit"].astype(str) == rows["patient"].astype(str)).all())
-    return Units(np.array([f"{prefix} {patient}" for patient in patients], str), "image" if images else "patient")
+    return Units(np.array([f"{prefix} {patient}" for patient in patients], str), ("image",) if images else ("patient",))

@@ -1,4 +1,4 @@
-"""What a table says, in words: which tasks moved beyond the band of all of them, and what a reader must not trust."""
+"""What a table says, in words: which tasks moved beyond the 95 % band of all tasks of them, and what a reader must not trust."""
 
 from collections.abc import Iterable, Sequence
 
@@ -33,11 +33,11 @@ def _of_run(row: Row, table: Table) -> Iterable[str]:
         way: [f"{column} ({number(cell.value, True)})" for column, cell in cells.items() if cell.arrow == way] for way in ("up", "down")
     }
     if not any(moved.values()):
-        yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond the band of all."
+        yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond the 95 % band of all tasks."
     else:
         parts = [f"{word} on {listed(moved[way])}" for way, word in (("up", "better"), ("down", "worse")) if moved[way]]
         count = sum(map(len, moved.values()))
-        yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the band of all: {'; '.join(parts)}."
+        yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % band of all tasks: {'; '.join(parts)}."
         if gains := [gain for gain in _one_sided_gains(row, table) if gain in moved["up"]]:
             yield f"{_capital(HELD_OUT.subject)} does not show the gain on {listed(gains)}."
     gain = f"a gain that {HELD_OUT.subject} does not show" if mean.one_sided else "a gain"

@@ -25,7 +25,7 @@ def accuracy_estimate(truth: np.ndarray, right: np.ndarray, units: np.ndarray) -
     value, weight = share.sum(axis=-1), np.bincount(unit, row_weight, len(names))
     influence = (share - value[..., None] * weight) / np.sqrt(np.maximum(1 - weight, SMALLEST_REST))
     floor = np.full(value.shape, float((1 / counts**2).sum() / len(classes) ** 3))
-    return Estimate(value, names, influence, np.broadcast_to(weight, influence.shape), floor, (right != 0).any(axis=-1))
+    return Estimate(value, names, influence, np.broadcast_to(weight, influence.shape), floor)
 
 
 SMALLEST_REST = 1e-9  # of a single unit: its influence is 0 over this, and its degrees of freedom are none

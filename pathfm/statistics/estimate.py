@@ -22,7 +22,6 @@ class Estimate:
     influence: np.ndarray  # [..., units]: what the unit adds to value - truth, corrected for the part that it has in value itself
     weight: np.ndarray  # [..., units], sums to 1: the share of the variance that is the unit's if units differ in size alone
     floor: np.ndarray | float = 0.0  # [...]: variance of one more changed prediction, where predictions are classes
-    changed: np.ndarray | bool = True  # [...]: whether anything lies between the two sides of a difference
 
     @property
     def variance(self) -> np.ndarray:
@@ -51,15 +50,13 @@ class Estimate:
 
     def repeat(self, number: int) -> "Estimate":
         """One of several repeats."""
-        shape = np.shape(self.value)
-        floor, changed = np.broadcast_to(self.floor, shape)[number], np.broadcast_to(self.changed, shape)[number]
-        return Estimate(self.value[number], self.units, self.influence[number], self.weight[number], floor, changed)
+        floor = np.broadcast_to(self.floor, np.shape(self.value))[number]
+        return Estimate(self.value[number], self.units, self.influence[number], self.weight[number], floor)
 
     def minus(self, other: "Estimate") -> "Estimate":
         """The difference of two estimates over the same rows and units: its floor is that of one side, since it is of the design."""
         assert np.array_equal(self.units, other.units)
-        influence, changed = self.influence - other.influence, (self.influence != other.influence).any(axis=-1)
-        return Estimate(self.value - other.value, self.units, influence, self.weight, self.floor, changed)
+        return Estimate(self.value - other.value, self.units, self.influence - other.influence, self.weight, self.floor)
 
 
 SMALLEST_FREEDOM = 0.02
@@ -83,7 +80,7 @@ def combined(estimates: Sequence[Estimate], factors: Sequence[float]) -> Estimat
     total = expected.sum(axis=-1, keepdims=True)
     even = np.mean([_spread(one.weight, place, (*shape, len(units))) for one, place in zip(estimates, places, strict=True)], axis=0)
     weight = np.where(total > 0, expected / np.where(total > 0, total, 1), even)
-    return Estimate(value, units, influence, weight, floor, np.any([np.broadcast_to(one.changed, shape) for one in estimates], axis=0))
+    return Estimate(value, units, influence, weight, floor)
 
 
 def _spread(weight: np.ndarray, place: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -134,7 +134,7 @@ def test_every_value_stands_with_its_interval(page):
 
 def test_the_verdict_names_what_moved_and_admits_what_did_not(runs):
     sentences = verdict(make_table(runs))
-    assert sentences[0].startswith("Direct moved 5 of 5 tasks beyond the band of all: better on MHIST (+31.1), cancer")
+    assert sentences[0].startswith("Direct moved 5 of 5 tasks beyond the 95 % band of all tasks: better on MHIST (+31.1), cancer")
     assert sentences[1].endswith("a gain.")
     assert sentences[3].endswith("not to be told from zero.")
 
@@ -147,7 +147,7 @@ def test_the_verdict_is_honest_when_nothing_moved(tmp_path):
     little = write_evaluation(
         tmp_path / "x" / "l", "direct", weight_hash="2" * 64, base={"name": "base", "weight_hash": "a" * 64}, swapped=2
     )
-    assert verdict(make_table([base, little]))[0] == "Direct moved none of 5 tasks beyond the band of all."
+    assert verdict(make_table([base, little]))[0] == "Direct moved none of 5 tasks beyond the 95 % band of all tasks."
     assert verdict(make_table([base])) == ["Only base models were evaluated, so there is nothing to compare yet."]
 
 

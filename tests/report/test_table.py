@@ -82,6 +82,24 @@ def test_where_no_prediction_changed_it_is_said_and_the_interval_is_not_a_point(
     assert rows_of(table)["direct"]["cancer"].unchanged is False
 
 
+def test_changes_that_cancel_out_or_change_no_right_answer_are_changes(runs, tmp_path):
+    same = write_evaluation(tmp_path / "same", "direct", weight_hash="3" * 64, base=BASE)
+    rows = read_parquet(same / "predictions.parquet")
+    of_cancer = rows[(rows["task"] == "cancer") & (rows["fit"] == "split") & (rows["truth"] != rows["prediction"])]
+    first = of_cancer.index[0]
+    third = {"BRCA", "KIRC", "LUAD"} - {rows.loc[first, "truth"], rows.loc[first, "prediction"]}
+    rows.loc[first, "prediction"] = third.pop()  # as wrong as before
+    write_parquet(rows, same / "predictions.parquet")
+    cell = rows_of(make_table([runs[0], same]))["direct, Δ"]["cancer"]
+    assert cell.value == 0 and not cell.unchanged and cell.low < 0 < cell.high
+
+
+def test_a_score_of_nothing_right_is_a_score(tmp_path):
+    table = make_table([write_evaluation(tmp_path / "base", "base", weight_hash="a" * 64, right=0.0)])
+    line = next(line for line in table.to_markdown().splitlines() if line.startswith("| base"))
+    assert "| 0.0 [0.0, " in line and "changed" not in line
+
+
 def test_weights_that_training_left_as_they_were_are_called_that(runs, tmp_path):
     same = write_evaluation(tmp_path / "same", "direct", weight_hash=BASE["weight_hash"], base=BASE)
     table = make_table([runs[0], same])

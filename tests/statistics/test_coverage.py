@@ -35,7 +35,7 @@ def test_intervals_of_a_difference_and_of_a_score_cover(rare, hospitals, tau, ga
     made = list(coverage.class_estimates(coverage.ClassWorld(200, hospitals, rare, tau=tau), gain, 1000, seed=1))
     found = coverage.intervals([one[-1] for one in made], of_difference, gain)
     level = coverage.intervals([one[3] for one in made], of_share, coverage.RECALL)
-    assert 0.93 <= found.covers <= 0.985 and 0.93 <= level.covers <= 0.985
+    assert 0.92 <= found.covers <= 0.985 and 0.92 <= level.covers <= 0.985  # of 1,000, whose sd is .007
 
 
 @pytest.mark.parametrize(("hospitals", "between", "folds"), [(80, 0.0, 1), (12, 0.15, 1), (24, 0.05, 2)])
