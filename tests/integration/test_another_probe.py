@@ -120,8 +120,8 @@ def test_it_takes_part_in_scores_predictions_and_table_beside_the_probes_of_toda
     assert "**Probes fitted on the split's training patients (knn)**" in table.to_markdown()
     for fit in ("split", "held_out"):
         cells = dict(zip(table.columns, table.block(fit, "knn")[0].cells, strict=True))
-        for task, column in (("tp53", "TP53"), ("expression", "expression")):
-            value = knn.loc[(knn["task"] == task) & (knn["fit"] == fit) & knn["headline"], "value"].item()
+        for metric, column in (("balanced_accuracy", "TP53"), ("within_cancer/mean_pearson", "expression")):
+            value = knn.loc[(knn["column"] == column) & (knn["fit"] == fit) & (knn["metric"] == metric), "value"].item()
             assert cells[column].value == pytest.approx(100 * value)
 
 
@@ -143,9 +143,9 @@ def test_the_first_probe_that_takes_a_task_gives_its_headline(evaluated, tmp_pat
     assert list(table.titles) == [("split", ""), ("held_out", ""), ("split", "ridge"), ("held_out", "ridge")]
     scores = files.read_scores()
     first, second = (dict(zip(table.columns, table.block("split", probe)[0].cells, strict=True)) for probe in ("", "ridge"))
-    value = scores[(scores["fit"] == "split") & scores["headline"]].set_index(["probe", "task"])["value"]
-    assert first["expression"].value == pytest.approx(100 * value["knn", "expression"], abs=1e-3)
-    assert second["expression"].value == pytest.approx(100 * value["ridge", "expression"], abs=1e-3)
+    value = scores[(scores["fit"] == "split") & (scores["metric"] == "within_cancer/mean_pearson")].set_index("probe")["value"]
+    assert first["expression"].value == pytest.approx(100 * value["knn"], abs=1e-3)
+    assert second["expression"].value == pytest.approx(100 * value["ridge"], abs=1e-3)
     assert first["TP53"].value is not None and second["TP53"].empty
 
 
