@@ -98,8 +98,6 @@ SHAPES = {
     "probes.driver.run": dict(features=f32["n features"], resampled=f64["sets n"] | None),
     "probes.held_out.held_out_parts": dict(patients=some["n"], labels=some["n"], returns=integer["n"]),
     "probes.held_out.roles_in_part": dict(parts=integer["n"], returns=some["n"]),
-    "probes.lbfgs.State.converged": dict(returns=yes["..."]),
-    "probes.lbfgs.begin": dict(params=f64["rows columns"]),
     "probes.logistic.LogisticPath.__init__": dict(
         mean=f64["sets features"],
         scale=f64["sets features"],
@@ -115,6 +113,12 @@ SHAPES = {
     "probes.logistic.LogisticFit.__init__": dict(present=integer["fitted"]),
     **{f"probes.logistic.LogisticFit.{name}": shapes for name, shapes in FITTED.items()},
     "probes.logistic.fit_path": dict(features=f["n features"], targets=integer["n"], weights=number["sets n"], strengths=f64["strengths"]),
+    "probes.newton.minimise": dict(params=f64["problems columns rows"], outputs=f64["problems ..."]),
+    "probes.newton.solve": dict(
+        wanted=f64["problems columns rows"],
+        running=yes["problems"],
+        returns=tuple[f64["problems columns rows"], yes["problems"], int],
+    ),
     "probes.protocol.Fitted.scores": scores,
     "probes.ridge.RidgePath.predict": dict(features=f["n features"], returns=f64["n outputs"]),
     "probes.ridge.RidgePath.mean_pearson": dict(
@@ -124,7 +128,16 @@ SHAPES = {
     "probes.ridge.Ridge.fit": dict(features=f["n features"], weights=f64["sets n"]),
     "probes.ridge.RidgeFit.__init__": dict(grid=f64["settings"]),
     **{f"probes.ridge.RidgeFit.{name}": shapes for name, shapes in FITTED.items()},
-    "probes.ridge.fit_ridge_path": dict(features=f["n features"], truth=f["n outputs"]),
+    "probes.ridge.fit_ridge_path": dict(features=f["n features"], truth=f["n outputs"], weights=number["n"] | None),
+    "probes.softmax.Softmax.__init__": dict(
+        design=f64["rows n"], targets=integer["n"], weights=f64["sets n"], ratio=f64["sets rows"], penalty=f64["sets rows"]
+    ),
+    "probes.softmax.Softmax.with_penalty": dict(penalty=f64["sets rows"]),
+    "probes.softmax.Softmax.outputs": dict(params=f64["sets columns rows"], returns=f64["sets {self.classes} n"]),
+    "probes.softmax.Softmax.loss": dict(params=f64["sets columns rows"], outputs=f64["sets {self.classes} n"]),
+    "probes.softmax.Softmax.gradient": dict(params=f64["sets columns rows"], returns=f64["sets columns rows"]),
+    "probes.softmax.Softmax.rough_hessian": dict(returns=f64["rows rows"]),
+    "probes.softmax.SoftmaxLoss.__init__": dict(value=f64["sets"], wrong=f64["sets n"], shares=f64["sets classes n"]),
     "probes.standard.standardisation": dict(
         features=f["n features"], weights=number["n"] | None, returns=tuple[f64["features"], f64["features"]]
     ),

@@ -1,24 +1,23 @@
-"""L2-regularised multinomial logistic regression: one compiled program fits all strengths at once, for any training set of the rows."""
+"""L2-regularised multinomial logistic regression: one path from the strongest penalty to the weakest, for all training sets of the rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import solve_triangular
 
-from pathfm.probes import lbfgs
-from pathfm.probes.device import float64
+from pathfm.probes import newton
 from pathfm.probes.protocol import Fitted
+from pathfm.probes.softmax import Softmax
 from pathfm.probes.standard import standardisation
 from pathfm.probes.strength import STRENGTHS
 from pathfm.probes.target import Classes, Target
 from pathfm.statistics.scores import balanced_accuracy
 
 TOLERANCE = 1e-10
-STAGE = 12
-STAGES = 40
-ROWS_OF_ROUGH_HESSIAN = 4096
+STEPS = 60
+TOGETHER = 8
+HARD = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Logistic:
     """Logistic regression as a probe of classes; the setting is the strength of its penalty."""
 
     grid: np.ndarray = field(default_factory=lambda: STRENGTHS)
-    stages: int = STAGES
+    steps: int = STEPS
     name: str = "logistic"
     setting: str = "strength"
     takes: tuple[type[Target], ...] = (Classes,)
@@ -57,7 +56,7 @@ class Logistic:
     def fit(self, features: np.ndarray, target: Classes, weights: np.ndarray) -> Iterator["LogisticFit"]:
         used = np.flatnonzero(weights.any(axis=0))
         present, numbers = np.unique(target.numbers[used], return_inverse=True)
-        path = fit_path(features[used], numbers, weights[:, used], len(present), self.grid, target.balanced, self.stages)
+        path = fit_path(features[used], numbers, weights[:, used], len(present), self.grid, target.balanced, self.steps)
         return (LogisticFit(path, member, present, target.count) for member in range(len(weights)))
 
 
@@ -92,107 +91,79 @@ def fit_path(
     classes: int,
     strengths: np.ndarray,
     balanced: bool = True,
-    stages: int = STAGES,
+    steps: int = STEPS,
 ) -> LogisticPath:
     """Minimises Σᵢ wᵢ · cross-entropy(i) + strength/2 · ‖W‖² for every training set and strength.
 
     features [n, d], targets [n] integers below `classes`, weights [sets, n]: how often a row stands in each training set (0: not at
-    all), strengths [s]. `balanced` also weighs a row by n / (classes · rows of its class), as scikit-learn's class_weight does.
+    all), strengths [s] above 0. `balanced` also weighs a row by n / (classes · rows of its class), as scikit-learn's class_weight does.
     This is scikit-learn's LogisticRegression(C=1/strength); the intercept is not penalised, and two classes have one vector of
-    coefficients. In float64, because weak penalties on features of unequal scale are beyond float32. A fit that has not converged
-    after `stages` times STAGE steps stops there, and `converged` says so.
+    coefficients. Losses and gradients are float64, because weak penalties on features of unequal scale are beyond float32; the curvature,
+    which only says where to go, is float32. A fit that has not converged after `steps` steps stops there, and `converged` says so.
     """
-    padding = _padded(len(features)) - len(features)
-    truth = np.eye(classes)[np.asarray(targets)]
-    fitted = []
-    for times in np.asarray(weights, np.float64):
-        mean, scale = standardisation(features, times)
-        if balanced:
-            times = times * (truth @ (times.sum() / (classes * np.maximum(times @ truth, 1e-30))))
-        design = np.concatenate([(features - mean) * scale, np.ones((len(features), 1))], axis=1)
-        rows = (np.pad(design, ((0, padding), (0, 0))), np.pad(truth, ((0, padding), (0, 0))), np.pad(times, (0, padding)))
-        with float64():
-            given = (*map(jnp.asarray, rows), jnp.asarray(strengths, jnp.float64), jnp.int32(stages))
-            fitted.append((mean, scale, *map(np.asarray, _fit(*given))))
-    return LogisticPath(*map(np.stack, zip(*fitted, strict=True)))
+    groups = [weights[first : first + TOGETHER] for first in range(0, len(weights), TOGETHER)]
+    return LogisticPath(
+        *map(np.concatenate, zip(*(_fit(features, targets, sets, classes, strengths, balanced, steps) for sets in groups), strict=True))
+    )
 
 
-def _padded(rows: int) -> int:
-    """The next of few lengths (at most an eighth longer), so that tasks of like size share one compiled program."""
-    step = max(256, 1 << max(0, rows.bit_length() - 4))
-    return -(-rows // step) * step
+def _fit(features, targets, times, classes: int, strengths, balanced: bool, steps: int) -> tuple[np.ndarray, ...]:
+    """The members of LogisticPath for few training sets, fitted side by side on rows that they share."""
+    used = np.flatnonzero(times.any(axis=0))
+    features, targets, times = features[used], np.asarray(targets)[used], np.asarray(times, np.float64)[:, used]
+    mean, scale = map(np.stack, zip(*(standardisation(features, one) for one in times), strict=True))
+    centre, unit = standardisation(features)
+    design = np.concatenate([((features - centre) * unit).T, np.ones((1, len(features)))])
+    ratio = np.where(unit > 0, scale / np.where(unit > 0, unit, 1), 0)
+    if balanced:
+        truth = np.eye(classes)[targets]
+        counts = np.maximum(times @ truth, 1e-30)
+        times = times * (times.sum(axis=1, keepdims=True) / (classes * counts))[:, targets]
+    total = times.sum(axis=1)
+    ones = np.ones((len(times), 1))
+    problem = Softmax(
+        design, targets, classes, times / total[:, None], np.concatenate([ratio, ones], axis=1), np.zeros((len(times), len(design)))
+    )
+    found = _follow(problem, np.asarray(strengths, np.float64), total, steps)
+    params, iterations, converged = (np.stack(one, axis=1) for one in zip(*found, strict=True))
+    offset = ((mean - centre) * scale)[:, None, None]
+    coefficients, intercepts = params[..., :-1], params[..., -1] + (params[..., :-1] * offset).sum(axis=-1)
+    if classes == 2:
+        coefficients, intercepts = (np.concatenate([np.zeros_like(values), values], axis=2) for values in (coefficients, intercepts))
+    return mean, scale, coefficients.swapaxes(2, 3), intercepts, iterations, converged
 
 
-@jax.jit
-def _fit(design, truth, weights, strengths, most_stages):
-    """One training set at all strengths: design [n, d + 1], its last column 1, truth [n, classes] one-hot, weights [n]."""
-    classes = truth.shape[1]
-    total = weights.sum()
-    weights = weights / total
-    stride = -(-len(design) // ROWS_OF_ROUGH_HESSIAN)
-
-    def problem(strength):
-        penalty = jnp.full(design.shape[1], strength / total).at[-1].set(0)
-        return _problem(design, truth, weights, penalty[:, None], classes)
-
-    def rough_inverse(one):
-        """The inverse of the Hessian here, averaged over classes and taken over a part of the rows."""
-        strength, outputs = one
-        share = jax.nn.softmax(outputs[::stride], axis=1)
-        spread = stride * weights[::stride] * (share * (1 - share)).mean(axis=1)
-        rough = (design[::stride] * spread[:, None]).T @ design[::stride] + jnp.diag(problem(strength).penalty[:, 0])
-        identity = jnp.eye(len(rough), dtype=rough.dtype)
-        jitter = 1e-12 * jnp.trace(rough) / len(rough)
-        root = jax.lax.linalg.triangular_solve(jnp.linalg.cholesky(rough + jitter * identity), identity, left_side=True, lower=True)
-        return root.T @ root
-
-    def stage(strength, state, inverse):
-        return lbfgs.minimise(problem(strength), state, lambda columns: inverse @ columns, TOLERANCE, STAGE)
-
-    def proceed(carry):
-        states, stages = carry
-        return jnp.any(~states.converged(TOLERANCE)) & (stages < most_stages)
-
-    def advance(carry):
-        states, stages = carry
-        inverses = jax.lax.map(rough_inverse, (strengths, states.outputs))
-        return jax.vmap(stage)(strengths, states, inverses), stages + 1
-
-    start = jnp.zeros((design.shape[1], 1 if classes == 2 else classes), design.dtype)
-    states = jax.vmap(lambda strength: lbfgs.begin(problem(strength), start))(strengths)
-    states, _ = jax.lax.while_loop(proceed, advance, (states, jnp.int32(0)))
-    params = _all_classes(states.params, classes)
-    return params[:, :-1], params[:, -1], states.iteration, states.converged(TOLERANCE)
+def _follow(problem: Softmax, strengths: np.ndarray, total: np.ndarray, steps: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(params, steps, whether converged) of each strength: from the strongest on, each begun where the last ones point to."""
+    penalised = np.append(np.ones(len(problem.design) - 1), 0) / total[:, None]
+    params = np.zeros((len(total), problem.columns, len(problem.design)))
+    outputs, behind, rough, found = problem.outputs(params), [], None, {}
+    for strength in np.unique(strengths)[::-1]:
+        posed = problem.with_penalty(strength * penalised)
+        params, outputs = _begun(posed, behind, np.log(strength), params, outputs)
+        if rough is None:
+            rough = posed.rough_hessian(posed.loss(params, outputs))
+        end = newton.minimise(posed, params, outputs, _inverse(rough + np.diag(posed.penalty.mean(axis=0))), TOLERANCE, steps)
+        params, outputs = end.params, end.outputs
+        rough = None if end.effort > HARD else rough
+        behind = [*behind, (np.log(strength), params, outputs)][-3:]
+        found[strength] = (params, end.iterations, end.converged)
+    return [found[strength] for strength in strengths]
 
 
-def _all_classes(values, classes: int):
-    """Two classes have one column, the second's; the first's is zero."""
-    return jnp.concatenate([jnp.zeros_like(values), values], axis=-1) if classes == 2 else values
+def _begun(problem: Softmax, behind: list, where: float, params: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The parabola through the last three optima, along the logarithm of the strength, where that is better than the last one itself."""
+    if len(behind) < 2:
+        return params, outputs
+    places = np.array([place for place, _, _ in behind])
+    shares = [np.prod([(where - other) / (place - other) for other in places if other != place]) for place in places]
+    guess, led = (np.tensordot(shares, np.stack(those), axes=1) for those in list(zip(*behind, strict=True))[1:])
+    better = (problem.loss(guess, led).value < problem.loss(params, outputs).value)[:, None, None]
+    return np.where(better, guess, params), np.where(better, led, outputs)
 
 
-def _problem(design, truth, weights, penalty, classes: int) -> lbfgs.Problem:
-    """Params [d + 1, columns], the last row the intercept; outputs are logits [n, classes]."""
-
-    def apply(params):
-        return _all_classes(design @ params, classes)
-
-    def pull_back(residual):
-        return design.T @ (residual[:, 1:] if classes == 2 else residual)
-
-    def loss(logits):
-        """In terms of how far the other classes together lie above the true one: precise however well the classes are told apart."""
-        others = jnp.where(truth > 0, -jnp.inf, logits)
-        together = jax.nn.logsumexp(others, axis=1)
-        above = together - (logits * truth).sum(axis=1)
-        wrong = jax.nn.sigmoid(above)[:, None]
-        shares = jnp.exp(others - together[:, None])
-        residual = (shares - truth) * wrong * weights[:, None]
-
-        def curvature(change):
-            probability = shares * wrong + truth * (1 - wrong)
-            centred = change - (probability * change).sum(axis=1, keepdims=True)
-            return weights @ (probability * centred * centred).sum(axis=1)
-
-        return weights @ jax.nn.softplus(above), residual, curvature
-
-    return lbfgs.Problem(apply, pull_back, loss, penalty)
+def _inverse(matrix: np.ndarray):
+    """A function that applies the inverse of a positive matrix [d + 1, d + 1] to params."""
+    matrix = matrix + 1e-12 * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
+    root = solve_triangular(np.linalg.cholesky(matrix), np.eye(len(matrix)), lower=True)
+    return lambda params: (params.reshape(-1, len(root)) @ root.T @ root).reshape(params.shape)

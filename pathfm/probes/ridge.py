@@ -1,43 +1,70 @@
-"""Multi-output ridge regression: one compiled program, and one factorisation for every strength."""
+"""Multi-output ridge regression: one factorisation for every strength, and outputs taken in blocks, so that a whole transcriptome fits."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from pathfm.probes.device import float64
 from pathfm.probes.protocol import Fitted
 from pathfm.probes.standard import standardisation
 from pathfm.probes.strength import STRENGTHS
 from pathfm.probes.target import Target, Values
+from pathfm.statistics.correlation import unit_columns
+
+OUTPUTS_AT_ONCE = 2048
 
 
 class RidgePath(NamedTuple):
-    """Ridge models of every strength, on features standardised by the training rows' mean and sd; all float64."""
+    """Ridge models of every strength, on features standardised by the training rows' mean and sd; float64 but for `cross`."""
 
     mean: np.ndarray  # [features]
     scale: np.ndarray  # [features]: 1 / sd, 0 where the feature is constant
     axes: np.ndarray  # [features, rank]: principal axes of the training features
-    spread: np.ndarray  # [rank]: squared singular values
-    cross: np.ndarray  # [rank, outputs]: axesᵀ Xᵀ Y, Y centred
+    spread: np.ndarray  # [rank]: singular values, all above rounding
+    cross: np.ndarray  # float32 [rank, outputs]: centred Y along the left singular vectors
     intercept: np.ndarray  # [outputs]
 
     def predict(self, features: np.ndarray, strength: float) -> np.ndarray:
         """[n, outputs] from features [n, features]."""
-        with float64():
-            return np.asarray(_predict(self, np.asarray(features, np.float64), np.float64(strength)))
+        return (self._along(features) * self._shrunk(strength)) @ self.cross.astype(np.float64) + self.intercept
 
     def mean_pearson(self, features: np.ndarray, truth: np.ndarray, strengths: np.ndarray) -> np.ndarray:
         """[strengths]: the mean over outputs of the correlation of prediction and truth [n, outputs].
 
-        A constant prediction counts 0, an output with constant truth is left out; NaN when there is no other.
+        A constant prediction counts 0, an output with constant truth is left out; NaN when there is no other. No strength's predictions
+        are formed where features are fewer than rows: how much a prediction varies is told by the triangle of the rows' QR.
         """
-        with float64():
-            given = (np.asarray(values, np.float64) for values in (features, truth, strengths))
-            return np.asarray(_mean_pearson(self, *given))
+        along = self._along(features)
+        level = along.mean(axis=0)
+        along -= level
+        shrunk = self._shrunk(np.asarray(strengths)[:, None])
+        triangle = np.linalg.qr(along, mode="r") if len(along) > along.shape[1] else along
+        models = [(triangle * one).astype(np.float32) for one in shrunk]
+        along, levels, shrunk = (one.astype(np.float32) for one in (along, level * shrunk, shrunk))
+        total, count = np.zeros(len(shrunk)), 0
+        for first in range(0, truth.shape[1], OUTPUTS_AT_ONCE):
+            block = slice(first, first + OUTPUTS_AT_ONCE)
+            varies = np.ptp(truth[:, block], axis=0) > 0
+            true = unit_columns(truth[:, block]).astype(np.float32)
+            cross = self.cross[:, block]
+            covariance = shrunk @ (along.T @ true * cross)
+            constant = np.abs(levels @ cross + self.intercept[block].astype(np.float32))
+            for number, model in enumerate(models):
+                varying = model @ cross
+                length = np.sqrt(np.einsum("ij,ij->j", varying, varying))
+                told = varies & (length > 1e-12 * constant[number])
+                total[number] += np.sum(covariance[number, told] / length[told], dtype=np.float64)
+            count += int(varies.sum())
+        return total / count if count else np.full(len(total), np.nan)
+
+    def _along(self, features: np.ndarray) -> np.ndarray:
+        """Features [n, d] along the axes: [n, rank]."""
+        return ((features - self.mean) * self.scale) @ self.axes
+
+    def _shrunk(self, strength: float | np.ndarray) -> np.ndarray:
+        """What a strength leaves of each axis's 1 / spread."""
+        return self.spread / (self.spread**2 + strength)
 
 
 @dataclass(frozen=True)
@@ -51,9 +78,7 @@ class Ridge:
 
     def fit(self, features: np.ndarray, target: Values, weights: np.ndarray) -> Iterator["RidgeFit"]:
         """One training set after the other: the factors of all at once would not fit for a whole transcriptome."""
-        for times in weights:
-            rows = np.repeat(np.arange(len(times)), times.astype(int))
-            yield RidgeFit(fit_ridge_path(features[rows], target.values[rows]), self.grid)
+        return (RidgeFit(fit_ridge_path(features, target.values, times), self.grid) for times in weights)
 
 
 @dataclass(frozen=True)
@@ -71,68 +96,37 @@ class RidgeFit(Fitted):
         return self.path.predict(features, self.grid[setting])
 
     def scores(self, features: np.ndarray, target: Values) -> np.ndarray:
-        """The mean Pearson of each strength, in one program; 0 where no output has a value."""
+        """The mean Pearson of each strength, from sums; 0 where no output has a value."""
         return np.nan_to_num(self.path.mean_pearson(features, target.values, self.grid))
 
 
-def fit_ridge_path(features: np.ndarray, truth: np.ndarray) -> RidgePath:
-    """Minimises ‖Y − XW − b‖² + strength · ‖W‖² for any strength, X standardised, b free: scikit-learn's Ridge(alpha=strength).
+def fit_ridge_path(features: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> RidgePath:
+    """Minimises Σᵢ wᵢ ‖yᵢ − xᵢW − b‖² + strength · ‖W‖² for any strength, X standardised, b free: scikit-learn's Ridge(alpha=strength).
 
-    features [n, d], truth [n, outputs]. In float64: eigenvalues of the smaller Gram matrix are then exact far below the weakest strength.
+    features [n, d], truth [n, outputs], weights [n]: how often a row stands in the training set (once by default). The axes are float64:
+    eigenvalues of the smaller Gram matrix are then exact far below the weakest strength. Along them Y is multiplied in float32, which errs
+    as if Y, itself measured, had been rounded to seven digits.
     """
-    features, truth = np.asarray(features, np.float64), np.asarray(truth, np.float64)
-    mean, scale = standardisation(features)
-    intercept = truth.mean(axis=0)
-    with float64():
-        axes, spread, cross = map(np.asarray, _factors((features - mean) * scale, truth - intercept))
+    weights = np.ones(len(features)) if weights is None else np.asarray(weights, np.float64)
+    mean, scale = standardisation(features, weights)
+    used = np.flatnonzero(weights)
+    share = np.sqrt(weights[used])[:, None]
+    axes, spread, left = _factors((features[used] - mean) * scale * share)
+    left = (left * share).astype(np.float32)
+    cross, intercept = np.empty((len(spread), truth.shape[1]), np.float32), np.empty(truth.shape[1])
+    for first in range(0, truth.shape[1], OUTPUTS_AT_ONCE):
+        block = slice(first, first + OUTPUTS_AT_ONCE)
+        values = truth[used, block]
+        intercept[block] = np.average(values, axis=0, weights=weights[used])
+        cross[:, block] = left.T @ (values - intercept[block].astype(values.dtype)).astype(np.float32)
     return RidgePath(mean, scale, axes, spread, cross, intercept)
 
 
-@jax.jit
-def _factors(standard: jax.Array, centred: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Axes, squared singular values and cross products of X [n, d] and Y [n, outputs], through the smaller Gram matrix."""
+def _factors(standard: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right singular vectors [d, rank], singular values and left vectors [n, rank] of X [n, d], through the smaller Gram matrix."""
     rows, columns = standard.shape
-    if columns <= rows:
-        spread, axes = jnp.linalg.eigh(standard.T @ standard)
-        return axes, jnp.maximum(spread, 0.0), axes.T @ (standard.T @ centred)
-    spread, left = jnp.linalg.eigh(standard @ standard.T)
-    kept = spread > rows * jnp.finfo(spread.dtype).eps * jnp.maximum(spread[-1], 1.0)
-    root = jnp.sqrt(jnp.where(kept, spread, 1.0))
-    axes = jnp.where(kept[None], (standard.T @ left) / root[None], 0.0)
-    return axes, jnp.where(kept, spread, 1.0), jnp.where(kept, root, 0.0)[:, None] * (left.T @ centred)
-
-
-def _outputs(path: RidgePath, scores: jax.Array, strength: jax.Array) -> jax.Array:
-    return scores @ (path.cross / (path.spread + strength)[:, None]) + path.intercept[None]
-
-
-def _scores(path: RidgePath, features: jax.Array) -> jax.Array:
-    """Features [n, d] along the axes: [n, rank]."""
-    return ((features - path.mean[None]) * path.scale[None]) @ path.axes
-
-
-@jax.jit
-def _predict(path: RidgePath, features: jax.Array, strength: jax.Array) -> jax.Array:
-    return _outputs(path, _scores(path, features), strength)
-
-
-@jax.jit
-def _mean_pearson(path: RidgePath, features: jax.Array, truth: jax.Array, strengths: jax.Array) -> jax.Array:
-    """One strength after the other: the predictions of all at once would not fit for a whole transcriptome."""
-    scores, true = _scores(path, features), _unit(truth)
-    varies = jnp.ptp(truth, axis=0) > 0
-
-    def one(strength: jax.Array) -> jax.Array:
-        r = jnp.sum(_unit(_outputs(path, scores, strength)) * true, axis=0)
-        return jnp.sum(jnp.where(varies, r, 0.0)) / jnp.sum(varies.astype(r.dtype))
-
-    return jax.lax.map(one, strengths)
-
-
-def _unit(values: jax.Array) -> jax.Array:
-    """Columns with mean 0 and sum of squares 1; a column that is constant but for rounding is 0."""
-    centred = values - jnp.mean(values, axis=0, keepdims=True)
-    norm = jnp.sqrt(jnp.sum(centred * centred, axis=0, keepdims=True))
-    largest = jnp.max(jnp.abs(values), axis=0, keepdims=True)
-    varies = norm > 1e-12 * jnp.maximum(largest, 1e-300)
-    return jnp.where(varies, centred / jnp.where(varies, norm, 1.0), 0.0)
+    wide = columns > rows
+    squares, vectors = np.linalg.eigh(standard @ standard.T if wide else standard.T @ standard)
+    kept = squares > rows * np.finfo(squares.dtype).eps * max(squares[-1], 1.0)
+    vectors, spread = vectors[:, kept], np.sqrt(squares[kept])
+    return (standard.T @ vectors / spread, spread, vectors) if wide else (vectors, spread, standard @ vectors / spread)

@@ -175,7 +175,7 @@ def test_a_run_with_trained_attention_is_evaluated_by_it_and_compared_with_a_bas
 
 
 def test_a_fit_that_does_not_converge_is_marked_in_the_table(runs, cohort, tmp_path, monkeypatch):
-    monkeypatch.setitem(PROBES, "logistic", Logistic(stages=0))
+    monkeypatch.setitem(PROBES, "logistic", Logistic(steps=0))
     done = evaluated(runs[0], cohort, tmp_path, tasks=("cancer",))
     scores = read_parquet(done / "scores.parquet").set_index(["fit", "metric"])["unconverged"]
     assert (scores["split", "balanced_accuracy"], scores["held_out", "balanced_accuracy"]) == (1, 5)

@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from pathfm.probes import logistic
 from pathfm.probes.logistic import fit_path
 from pathfm.probes.strength import STRENGTHS
 
@@ -49,6 +50,11 @@ def test_loss_and_predictions_are_scikit_learns(rows, features, classes, separat
         ours = path.logits(values, 0, index)
         difference = np.average(losses(ours, targets), weights=weights) - np.average(losses(theirs, targets), weights=weights)
         assert abs(difference) < 1e-3
+        ours_in_all, theirs_in_all = (
+            weights @ losses(logits, targets) + STRENGTHS[index] / 2 * (coefficients**2).sum()
+            for logits, coefficients in ((ours, path.coefficients[0, index]), (theirs, reference.coef_))
+        )
+        assert ours_in_all <= (1 + 1e-6) * theirs_in_all
         agreement = path.logits(unseen, 0, index).argmax(axis=1) == reference.predict(scaler.transform(unseen.astype(np.float64)))
         assert agreement.mean() >= 0.995
 
@@ -80,3 +86,56 @@ def test_a_constant_feature_has_no_say():
     assert (path.scale[0, -1] == 0) and np.isfinite(path.coefficients).all()
     other = np.concatenate([unseen, np.full((len(unseen), 1), 1e6, np.float32)], axis=1)
     np.testing.assert_allclose(path.logits(other), without.logits(unseen), rtol=1e-3, atol=1e-3)
+
+
+def objective(path, values, targets, index, strength):
+    return losses(path.logits(values, 0, index), targets).sum() + strength / 2 * (path.coefficients[0, index] ** 2).sum()
+
+
+@pytest.mark.parametrize("separation", [0.3, 1.5], ids=["overlapping", "separable"])
+def test_a_fit_that_was_stopped_is_at_its_optimum_or_says_that_it_is_not(separation):
+    values, targets, _ = planted(200, 20, 3, separation)
+    given = (np.ones((1, 200)), 3, STRENGTHS, False)
+    whole = fit_path(values, targets, *given)
+    assert whole.converged.all()
+    flags = []
+    for steps in (1, 2, 4, 6):
+        stopped = fit_path(values, targets, *given, steps)
+        assert (stopped.iterations <= steps).all()
+        flags.append(stopped.converged[0])
+        for index, strength in enumerate(STRENGTHS):
+            above = objective(stopped, values, targets, index, strength) / objective(whole, values, targets, index, strength) - 1
+            assert not stopped.converged[0, index] or above < 1e-6
+    assert not flags[0][-1] and not np.all(flags) and np.any(flags)
+
+
+def test_training_sets_side_by_side_are_those_fitted_alone(monkeypatch):
+    values, targets, _ = planted(150, 10, 3, 0.5)
+    sets = np.random.default_rng(1).multinomial(150, np.full(150, 1 / 150), 5).astype(float)
+    together = fit_path(values, targets, sets, 3, STRENGTHS)
+    monkeypatch.setattr(logistic, "TOGETHER", 2)
+    for other in (fit_path(values, targets, sets, 3, STRENGTHS), fit_path(values, targets, sets[3:4], 3, STRENGTHS)):
+        member = 3 if len(other.mean) == 5 else 0
+        np.testing.assert_allclose(together.logits(values, 3)[6:], other.logits(values, member)[6:], rtol=1e-3, atol=1e-3)
+
+
+def test_strengths_may_come_in_any_order_and_twice():
+    values, targets, unseen = planted(120, 8, 3, 0.5)
+    ones = np.ones((1, 120))
+    path = fit_path(values, targets, ones, 3, np.array([1.0, 100.0, 0.01, 1.0]))
+    np.testing.assert_array_equal(path.coefficients[0, 0], path.coefficients[0, 3])
+    for index, strength in enumerate([1.0, 100.0, 0.01]):
+        alone = fit_path(values, targets, ones, 3, np.array([strength]))
+        np.testing.assert_allclose(path.logits(unseen, 0, index), alone.logits(unseen, 0, 0), rtol=1e-4, atol=1e-4)
+
+
+def test_a_feature_that_is_constant_in_one_training_set_has_no_say_in_it_alone():
+    values, targets, _ = planted(120, 6, 2, 0.5)
+    values = np.concatenate([values, np.where(np.arange(120) < 60, 0.5, targets)[:, None].astype(np.float32)], axis=1)
+    first = (np.arange(120) < 60).astype(float)
+    path = fit_path(values, targets, np.stack([first, 1 - first]), 2, STRENGTHS)
+    assert path.converged.all()
+    assert path.scale[0, -1] == 0 and path.scale[1, -1] > 0
+    without = fit_path(values[:60, :-1], targets[:60], np.ones((1, 60)), 2, STRENGTHS)
+    np.testing.assert_allclose(path.logits(values, 0)[8:], without.logits(values[:, :-1])[8:], rtol=1e-3, atol=1e-3)
+    assert (path.logits(values, 1, 12).argmax(axis=-1) == targets)[60:].all()

@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+from pathfm.probes import ridge
 from pathfm.probes.ridge import fit_ridge_path
 from pathfm.probes.strength import STRENGTHS
 from pathfm.statistics.correlation import pearson
@@ -34,7 +35,7 @@ def test_the_score_of_a_strength_is_the_mean_correlation_of_its_predictions():
     path = fit_ridge_path(values[:60], truth[:60])
     ours = path.mean_pearson(values[60:], truth[60:], STRENGTHS)
     theirs = [np.nanmean(pearson(path.predict(values[60:], strength), truth[60:])) for strength in STRENGTHS]
-    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_constant_predictions_score_zero_and_constant_truth_has_no_score():
@@ -53,3 +54,40 @@ def test_a_constant_feature_has_no_say():
     other = values.copy()
     other[:, 2] = 1e9
     np.testing.assert_array_equal(path.predict(other, 1.0), path.predict(values, 1.0))
+
+
+@pytest.mark.parametrize("features", [6, 90], ids=["more patients", "more features"])
+def test_a_training_set_as_weights_is_scikit_learns_with_those_weights(features):
+    rng = np.random.default_rng(4)
+    values, truth = rng.normal(size=(60, features)), rng.normal(size=(60, 5)) + 3
+    times = rng.integers(0, 3, 60).astype(float)
+    path = fit_ridge_path(values, truth, times)
+    standard = (values - path.mean) * path.scale
+    np.testing.assert_allclose(np.average(standard, axis=0, weights=times), 0, atol=1e-12)
+    for strength in (1e-2, 1.0, 100.0):
+        theirs = Ridge(alpha=strength).fit(standard, truth, sample_weight=times).predict(standard)
+        np.testing.assert_allclose(path.predict(values, strength), theirs, atol=1e-5)
+
+
+def test_outputs_in_blocks_are_those_at_once(monkeypatch):
+    rng = np.random.default_rng(5)
+    values, truth = rng.normal(size=(50, 6)), rng.normal(size=(50, 8))
+    whole = fit_ridge_path(values, truth)
+    monkeypatch.setattr(ridge, "OUTPUTS_AT_ONCE", 3)
+    blocks = fit_ridge_path(values, truth)
+    np.testing.assert_allclose(blocks.predict(values, 1.0), whole.predict(values, 1.0), atol=1e-6)
+    monkeypatch.undo()
+    scores = whole.mean_pearson(values, truth, STRENGTHS)
+    monkeypatch.setattr(ridge, "OUTPUTS_AT_ONCE", 3)
+    np.testing.assert_allclose(whole.mean_pearson(values, truth, STRENGTHS), scores, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [4, 200], ids=["fewer rows than features", "more rows than features"])
+def test_scores_from_sums_are_those_of_predictions_whatever_is_fewer(rows):
+    rng = np.random.default_rng(6)
+    values, truth = rng.normal(size=(80 + rows, 20)), rng.normal(size=(80 + rows, 7)).astype(np.float32)
+    truth[:, :3] += values[:, :3]
+    path = fit_ridge_path(values[:80], truth[:80])
+    ours = path.mean_pearson(values[80:], truth[80:], STRENGTHS)
+    theirs = [pearson(path.predict(values[80:], strength), truth[80:]).mean() for strength in STRENGTHS]
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
