@@ -14,10 +14,10 @@ from pathfm.probes.strength import STRENGTHS
 from pathfm.probes.target import Classes, Target
 from pathfm.statistics.scores import balanced_accuracy
 
-TOLERANCE = 1e-10
-STEPS = 60
-TOGETHER = 8
-HARD = 8
+TOLERANCE = 1e-8  # of the loss, for what the last step was expected to gain
+STEPS = 60  # of Newton's method, a strength
+TOGETHER = 8  # training sets
+HARD = 12  # conjugate gradients that a rough Hessian may cost before it is made anew
 
 
 @dataclass(frozen=True)
