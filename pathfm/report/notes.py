@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pandas as pd
+
 from pathfm.report.evaluations import HEADLINE, Evaluation
-from pathfm.report.words import DAGGER, DOUBLE_DAGGER
+from pathfm.report.words import DAGGER, DOUBLE_DAGGER, too_few_hospitals
 from pathfm.statistics.bootstrap import Draws
-from pathfm.tasks.fits import FITS, Fit
+from pathfm.tasks.fits import FITS, HELD_OUT, Fit
 from pathfm.tasks.registry import BY_NAME
 
 
@@ -48,6 +50,7 @@ def notes_of(
     images = sorted({task for one in evaluations for task in _of_images(one)}, key=list(columns).index)
     if images:
         yield Note(f"unit of the bootstrap is the image, since patients are not known: {', '.join(columns[task] for task in images)}")
+    yield from _left_out(evaluations)
     for one in evaluations:
         if one.about.get("seen_patients_allowed"):
             yield Note(f"{one.name}: patients that the encoder was trained on were allowed among those scored", "warning")
@@ -114,6 +117,18 @@ def _small_folds(run: Evaluation) -> Iterator[Note]:
     for (column, fit), rows in small.groupby(["column", "fit"], sort=False):
         folds = ", ".join(map(str, sorted(rows["fold"])))
         yield Note(f"{run.name}, {FITS[fit].label}: {column} leaves out the folds {folds}, n too small", "warning")
+
+
+def _left_out(evaluations: Sequence[Evaluation]) -> Iterator[Note]:
+    """Which classes and hospitals have no part in a number: facts of the cohort, the same for base and tuned."""
+    scores = pd.concat([one.scores[one.scores["headline"]] for one in evaluations])
+    unfitted = (scores["sites"] > 0) & (scores["parts"] == 0) & ~scores["too_small"]
+    for sites, rows in scores[unfitted].groupby("sites"):
+        names = ", ".join(dict.fromkeys(rows["column"]))
+        yield Note(f"{HELD_OUT.label}: no number for {names}, since {too_few_hospitals(int(sites))}")
+    for (column, fit), rows in scores[scores["left_out"] != ""].groupby(["column", "fit"], sort=False):
+        for classes in dict.fromkeys(rows["left_out"]):
+            yield Note(f"{FITS[fit].label}: {column} goes without classes of too few scored patients or hospitals: {classes}")
 
 
 def _of_images(run: Evaluation) -> Iterable[str]:

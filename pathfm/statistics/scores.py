@@ -31,9 +31,19 @@ def _auroc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> floa
     return float((above * (np.cumsum(below) - 0.5 * below)).sum() / pairs) if pairs else float("nan")
 
 
+def class_sizes(truth: np.ndarray, units: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """[classes] int: the number of units (patients, or images of unknown patients) of each of `classes` among the scored rows."""
+    return np.array([len(np.unique(units[truth == label])) for label in classes], int)
+
+
 def smallest_class(truth: np.ndarray, units: np.ndarray, classes: np.ndarray) -> int:
-    """The number of units (patients, or images of unknown patients) in the rarest of `classes` among the scored rows."""
-    return min(len(np.unique(units[truth == label])) for label in classes)
+    """The number of units in the rarest of `classes`."""
+    return int(class_sizes(truth, units, classes).min())
+
+
+def large_classes(truth: np.ndarray, units: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Those of `classes` that have units enough for a score; of the others nothing is scored."""
+    return classes[class_sizes(truth, units, classes) >= SMALLEST_CLASS]
 
 
 def too_small(count: int) -> bool:
