@@ -13,6 +13,18 @@ def balanced_accuracy(truth: np.ndarray, prediction: np.ndarray, weights: np.nda
     return float(np.mean(recalls))
 
 
+def mean_log_probability(truth: np.ndarray, probability: np.ndarray) -> float:
+    """The mean over the classes in `truth` [n] (column numbers) of the mean log of the probability [n, classes] that they are given.
+
+    This is scikit-learn's `log_loss` with balanced sample weights, its sign turned: the higher the better. Probabilities are at least the
+    float's epsilon there and here. NaN without rows.
+    """
+    if not len(truth):
+        return float("nan")
+    given = np.log(np.maximum(probability[np.arange(len(truth)), truth], np.finfo(probability.dtype).eps))
+    return float(np.mean([given[truth == label].mean() for label in np.unique(truth)]))
+
+
 def auroc(truth: np.ndarray, probability: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Area under the ROC curve; with more than two classes the mean of each class against the rest.
 
