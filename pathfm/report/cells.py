@@ -1,6 +1,6 @@
 """A result of one encoder on one task with its draws, and what of it stands in a cell of the table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from pathfm.report.words import MISSING, few
 from pathfm.sources.barcodes import is_tcga
 from pathfm.statistics.bootstrap import Draws, balanced_accuracy_draws, interval, mean_pearson_draws
 from pathfm.statistics.correlation import pearson, summary
-from pathfm.statistics.scores import balanced_accuracy
+from pathfm.statistics.scores import balanced_accuracy, large_classes, smallest_class
 from pathfm.tasks.expression import METRIC as MEAN_PEARSON
 from pathfm.tasks.registry import BY_NAME
 
@@ -67,35 +67,33 @@ def mean_of(differences: list[Measured]) -> Measured:
 
 
 def measure(block: Evaluation, draws: Draws) -> dict[tuple[str, str], Measured]:
-    """By (task, fit): folds are averaged (expression by Fisher z, gene by gene); a fold with too few units is left out."""
+    """By (task, fit): classes over the units of all folds together, expression over folds by Fisher z, gene by gene."""
     measured = {}
     for (task, fit), rows in block.scores[block.scores["headline"]].groupby(["task", "fit"]):
-        scored = rows[rows["value"].notna() & ~rows["too_small"]]
-        folds = scored["fold"].tolist()
-        if not folds:
-            measured[task, fit] = Measured(few=int(rows["smallest_class"].min()) if rows["too_small"].any() else None)
-            continue
-        value, drawn = _expression(block, fit, folds, draws) if _is_expression(rows) else _classes(block, task, fit, folds, draws)
-        unconverged = bool((scored["unconverged"].fillna(0) > 0).any())
-        measured[task, fit] = Measured() if np.isnan(value) else Measured(value, drawn, unconverged=unconverged)
+        unconverged = bool((rows["unconverged"].fillna(0) > 0).any())
+        one = _expression(block, fit, rows, draws) if (rows["metric"] == MEAN_PEARSON).all() else _classes(block, task, fit, rows, draws)
+        measured[task, fit] = one if one.value is None else replace(one, unconverged=unconverged)
     return measured
 
 
-def _is_expression(rows: pd.DataFrame) -> bool:
-    return (rows["metric"] == MEAN_PEARSON).all()
+def _classes(block: Evaluation, task: str, fit: str, scores: pd.DataFrame, draws: Draws) -> Measured:
+    """Balanced accuracy of the predictions of all folds together, over the classes with enough units in them.
 
-
-def _classes(block: Evaluation, task: str, fit: str, folds: list, draws: Draws) -> tuple[float, np.ndarray]:
-    predictions = block.predictions[(block.predictions["task"] == task) & (block.predictions["fit"] == fit)]
-    values, drawn = [], []
-    for fold in folds:
-        rows = predictions[predictions["fold"] == fold]
-        if rows.empty:
-            raise InputError(f"{block.files.predictions} lacks predictions of the task {task}; evaluate again")
-        truth, prediction, patients = (rows[column].to_numpy(object).astype(str) for column in ("truth", "prediction", "patient"))
-        values.append(balanced_accuracy(truth, prediction))
-        drawn.append(balanced_accuracy_draws(truth, prediction, patients, _scope(task, patients), draws))
-    return float(np.mean(values)), np.mean(drawn, axis=0)
+    A class's recall is over all its patients, whichever fold tested them, so a fold weighs in a class by its share of that class.
+    """
+    rows = block.predictions[(block.predictions["task"] == task) & (block.predictions["fit"] == fit)]
+    if rows.empty and scores["value"].notna().any():
+        raise InputError(f"{block.files.predictions} lacks predictions of the task {task}; evaluate again")
+    if rows.empty:
+        return Measured(few=int(scores["smallest_class"].min()) if scores["too_small"].any() else None)
+    truth, prediction, patients = (rows[column].to_numpy(object).astype(str) for column in ("truth", "prediction", "patient"))
+    classes = np.unique(truth)
+    kept = np.isin(truth, large := large_classes(truth, patients, classes))
+    if len(large) < 2:
+        return Measured(few=smallest_class(truth, patients, classes) if len(classes) > 1 else 0)
+    value = balanced_accuracy(truth[kept], prediction[kept])
+    drawn = balanced_accuracy_draws(truth[kept], prediction[kept], patients[kept], _scope(task, patients), draws)
+    return Measured(value, drawn)
 
 
 def _scope(task: str, patients: np.ndarray) -> str:
@@ -104,7 +102,10 @@ def _scope(task: str, patients: np.ndarray) -> str:
     return "cohort" if of_cohort else f"benchmark {task}"
 
 
-def _expression(block: Evaluation, fit: str, folds: list, draws: Draws) -> tuple[float, np.ndarray]:
+def _expression(block: Evaluation, fit: str, scores: pd.DataFrame, draws: Draws) -> Measured:
+    folds = scores.loc[scores["value"].notna() & ~scores["too_small"], "fold"].tolist()
+    if not folds:
+        return Measured(few=int(scores["smallest_class"].min()) if scores["too_small"].any() else None)
     if block.expression is None:
         raise InputError(f"{block.files.expression} is missing; evaluate again")
     rows = ((block.expression.obs["fit"] == fit) & block.expression.obs["fold"].isin(folds)).to_numpy()
@@ -113,4 +114,4 @@ def _expression(block: Evaluation, fit: str, folds: list, draws: Draws) -> tuple
     groups = np.array([f"{fold}/{part}" for fold, part in zip(obs["fold"], obs["part"], strict=True)])
     patients = obs["patient"].astype(str).to_numpy(object)
     value = summary(pearson(prediction, truth, groups))[MEAN_PEARSON]
-    return value, np.empty(0) if np.isnan(value) else mean_pearson_draws(prediction, truth, groups, patients, "cohort", draws)
+    return Measured() if np.isnan(value) else Measured(value, mean_pearson_draws(prediction, truth, groups, patients, "cohort", draws))
