@@ -96,7 +96,8 @@ def evaluate(folder: Path, table: pd.DataFrame, splits: Splits, fold: int, stren
         "smoke": True,
     }
     genes = pd.DataFrame({"symbol": [f"GENE{gene}" for gene in range(GENES)]}, index=[f"ENSG{gene:011d}" for gene in range(GENES)])
-    embeddings = anndata.AnnData(features.astype(np.float32), table[EMBEDDING_OBS].set_index("patient", drop=False))
+    obs = table[EMBEDDING_OBS].astype(object).where(table[EMBEDDING_OBS].notna(), "")  # as evaluate.py: what is missing is empty
+    embeddings = anndata.AnnData(features.astype(np.float32), obs.astype(str).set_index("patient", drop=False))
     EvaluationFolder(folder).write(about, {}, [result for result in results if result is not None], embeddings, genes)
 
 
