@@ -37,6 +37,7 @@ from pathfm.report.words import note_of
 from pathfm.settings.evaluation import EvaluateConfig
 from pathfm.settings.terms import EXPRESSION
 from pathfm.tasks.benchmark import BenchmarkTask
+from pathfm.tasks.fits import PROTOCOL
 from pathfm.tasks.images import with_images
 from pathfm.tasks.labels import LabelTask
 from pathfm.tasks.registry import BY_NAME, TASKS
@@ -81,7 +82,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         features = store.features(cohort.folder, slides)
     people = people.set_index("patient").loc[features.patients].reset_index()
     expression = None if panel is None else measured(cohort, people, panel)
-    scored = People(people, fold, cohort.splits.hash, expression)
+    scored = People(people, fold, cohort.splits.hash, expression, by_site=cohort.splits.scheme == "site")
 
     results, ledgers = [], {}
     for task in tasks:
@@ -103,7 +104,8 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         "tiles_hash": None if brought else tiles_hash(slides),
         "pooling": features.pooling,
         "benchmarks": ledgers,
-        "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")} | {"probes": list(config.probes)},
+        "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")}
+        | {"probes": list(config.probes), "protocol": PROTOCOL},
         "seen_patients_allowed": config.allow_seen_patients,
         "seen_patients_known": brought is None,
         "smoke": config.smoke,

@@ -187,6 +187,7 @@ def keep_weights(
             for name, panel in data.panels.items()
         },
         base=Base(name=base.card.name, weight_hash=base.card.weight_hash) if base else None,
+        pretrained_on=base.card.pretrained_on if base else (),
         split_hash=data.split_hash,
         fold=config.fold,
         pairing=config.pairing if data.panels else None,

@@ -114,6 +114,7 @@ def write_evaluation(
         for metric, value in values.items()
     ]
     table = pd.DataFrame(scores).assign(fold=fold, setting="strength", chosen=1.0, edge=0, unconverged=0, constant_genes=0, resamples=0)
+    table = table.assign(sites=0, left_out="")
     table = table.assign(
         column=table["task"].map(COLUMNS),
         probe=table["task"].map(PROBES.get),

@@ -70,6 +70,7 @@ SHAPES = {
         a=f32["batch width"], b=f32["batch width"], logit_scale=scalar, identity=integer["batch"], returns=scalar
     ),
     "objectives.losses.logit_scale": dict(returns=scalar),
+    "objectives.losses.first_logit_scale": dict(returns=scalar),
     "objectives.losses.normal": dict(rng=key, returns=f32["{rows} {columns}"]),
     "objectives.losses.huber": dict(prediction=f32["batch columns"], truth=f32["batch columns"], returns=f32["batch"]),
     "objectives.losses.mean_where": dict(values=f32["batch"], mask=yes["batch"], returns=scalar),
@@ -96,7 +97,8 @@ SHAPES = {
     "probes.divisions.resampled": dict(train=yes["n"], strata=some["n"], patients=some["n"], returns=f64["{count} n"]),
     "probes.driver.Probed.__init__": dict(prediction=f["scored outputs"], resampled=tuple[f["scored outputs"], ...]),
     "probes.driver.run": dict(features=f32["n features"], resampled=f64["sets n"] | None),
-    "probes.held_out.held_out_parts": dict(patients=some["n"], labels=some["n"], returns=integer["n"]),
+    "probes.held_out.held_out_parts": dict(patients=some["n"], labels=some["n"], sites=some["n"] | None, returns=integer["n"]),
+    "probes.held_out.in_few_parts": dict(parts=integer["n"], labels=some["n"]),
     "probes.held_out.roles_in_part": dict(parts=integer["n"], returns=some["n"]),
     "probes.logistic.LogisticPath.__init__": dict(
         mean=f64["sets features"],
@@ -107,7 +109,7 @@ SHAPES = {
         converged=yes["sets strengths"],
     ),
     "probes.logistic.LogisticPath.logits": dict(features=f["n features"], returns=f64["*strengths n classes"]),
-    "probes.logistic.LogisticPath.probabilities": dict(features=f["n features"], returns=f64["n classes"]),
+    "probes.logistic.LogisticPath.probabilities": dict(features=f["n features"], returns=f64["*strengths n classes"]),
     "probes.logistic.Logistic.__init__": dict(grid=f64["settings"]),
     "probes.logistic.Logistic.fit": dict(features=f["n features"], weights=f64["sets n"]),
     "probes.logistic.LogisticFit.__init__": dict(present=integer["fitted"]),

@@ -36,7 +36,7 @@ def score(weights: Path, folder: CohortFolder, panel: str, programmes: pd.DataFr
     sites, projects = (
         pairs.drop_duplicates("patient").set_index("patient")[name][patients].to_numpy(object) for name in ("site", "project")
     )
-    rows = Rows(np.array(patients, object), table["role"].to_numpy(object))
+    rows = Rows(np.array(patients, object), table["role"].to_numpy(object), sites=sites, by_site=splits.scheme == "site")
 
     def probed(truth: np.ndarray) -> dict[str, float]:
         task, probing = BY_NAME["expression"], Probing([Ridge()], permutations=0)

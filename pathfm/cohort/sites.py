@@ -1,11 +1,15 @@
 """Which hospital a patient comes from: one site each, with the codes of one hospital merged."""
 
+import csv
 import os
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 
 import pandas as pd
 
 from pathfm.errors import InputError
+from pathfm.sources import barcodes
 from pathfm.sources.tables import read_table
 
 KNOWN = {"tss": ("tss_code",), "institution": ("source_site",)}  # the second as the GDC's table of tissue source sites has them
@@ -29,6 +33,24 @@ def read_institutions(path: str | os.PathLike) -> dict[str, str]:
     if bare and any(len(code) == 2 for code in institutions):
         raise InputError(f"{path}: the code {bare[0]} has lost its zero in a spreadsheet; write 0{bare[0]}, in a column of text")
     return institutions
+
+
+@cache
+def tcga_hospitals() -> dict[str, str]:
+    """TCGA's code → hospital, of the table beside this file; `tcga_sites.md` has its source and what was merged."""
+    with files("pathfm.cohort").joinpath("tcga_sites.csv").open(encoding="utf-8", newline="") as table:
+        return {row["tss"]: row["hospital"] for row in csv.DictReader(table)}
+
+
+def hospital_of(code: str) -> str:
+    """The hospital of TCGA's code, several of which may be one hospital's; a code that TCGA has not given stays as it is."""
+    return tcga_hospitals().get(code, code)
+
+
+def of_hospitals(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs with the hospital for the site code of every TCGA patient; the sites of others stay as they are."""
+    tcga = pairs["patient"].map(barcodes.is_tcga)
+    return pairs.assign(site=pairs["site"].where(~tcga, pairs["site"].map(hospital_of, na_action="ignore")))
 
 
 def merge_sites(pairs: pd.DataFrame, institutions: Mapping[str, str]) -> pd.DataFrame:

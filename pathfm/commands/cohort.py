@@ -16,7 +16,9 @@ def add_arguments(parser) -> None:
     parts.add_argument("--folds", type=int, default=5, metavar="K", help="fold k tests part k and validates on part k+1 (default 5)")
     parts.add_argument("--fractions", metavar="TRAIN,VAL,TEST", help="one split by these fractions instead, such as 0.7,0.15,0.15")
     parser.add_argument(
-        "--sites", metavar="FILE", help="a CSV with the columns tss and institution, which merges the codes of one hospital"
+        "--sites",
+        metavar="FILE",
+        help="a CSV with the columns tss and institution: which hospital a code is of (default: TCGA's own table)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of ties and shuffles (default 0)")
 
@@ -29,7 +31,7 @@ def run(arguments) -> int:
     from pathfm.cohort.overlap import no_overlap
     from pathfm.cohort.pairing import listing, pair, read_slides
     from pathfm.cohort.profiles import open_profiles, read_stated_types
-    from pathfm.cohort.sites import merge_sites, one_site, read_institutions
+    from pathfm.cohort.sites import merge_sites, of_hospitals, one_site, read_institutions
     from pathfm.cohort.splits import check_splits
     from pathfm.errors import InputError
     from pathfm.files import read_parquet, write_parquet
@@ -39,10 +41,10 @@ def run(arguments) -> int:
     folder = CohortFolder.open(arguments.cohort)
     slides, profiles = read_slides(folder), open_profiles(folder)
     labels = read_parquet(folder.labels) if folder.labels.exists() else None
-    institutions = read_institutions(arguments.sites) if arguments.sites else {}
+    institutions = read_institutions(arguments.sites) if arguments.sites else None
 
     pairing = pair(slides, profiles.obs, read_stated_types(folder))
-    pairs = merge_sites(pairing.pairs, institutions)
+    pairs = of_hospitals(pairing.pairs) if institutions is None else merge_sites(pairing.pairs, institutions)
     for line in listing(pairing.slides_left_out, "slides") + listing(pairing.profiles_left_out, "RNA profiles"):
         say(line)
     if pairs.empty:

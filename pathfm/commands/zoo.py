@@ -36,10 +36,14 @@ def run(arguments) -> int:
 
 def described(model) -> dict:
     """Everything the registry holds of a model, JSON-like."""
+    from pathfm.zoo.pretraining import SAW
+
     spec = model.spec.to_dict()
     activation = "GELU" if model.spec.mlp == "gelu" else "SwiGLU"
     about = {"name": model.name, "naming": model.naming, "activation": activation, "features": model.spec.features}
     training = {"tile": model.tile, "mpp": model.mpp, "mean": list(model.mean), "std": list(model.std)}
+    seen, read = SAW.get(model.name, (None, None))
+    training |= {"pre-trained on": None if seen is None else ", ".join(seen) or "no public cohort", "said at": read}
     return about | spec | training | {"licence": model.licence, "source": model.source, "reported": model.reported or "nothing"}
 
 

@@ -9,10 +9,13 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
+from string import ascii_uppercase
 
 import numpy as np
 import pandas as pd
 
+from pathfm.cohort.sites import tcga_hospitals
 from pathfm.errors import InputError
 
 PROGRAMMES = ("proliferation", "immune", "gland", "necrosis")
@@ -148,8 +151,9 @@ def chosen(rng: np.random.Generator, patients: int, every: int) -> set[int]:
 
 
 def site_code(index: int) -> str:
-    """D0 to DZ, then E0 and on, in the form of TCGA's tissue source sites."""
-    return f"{ALPHABET[13 + index // len(ALPHABET)]}{ALPHABET[index % len(ALPHABET)]}"
+    """In the form of TCGA's tissue source sites, and none of those that TCGA has given to a hospital: 0A, 0B and on."""
+    codes = (first + second for first in ALPHABET for second in ascii_uppercase if first + second not in tcga_hospitals())
+    return next(islice(codes, index, None))
 
 
 def file_uuid(seed: int, *names: str) -> str:

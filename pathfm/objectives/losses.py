@@ -1,5 +1,6 @@
 """The losses, as pure functions of embeddings; float32 throughout, exact under any sharding of the batch."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,8 +41,26 @@ def info_nce(a: jax.Array, b: jax.Array, logit_scale: jax.Array, identity: jax.A
 
 
 def logit_scale(params: Any, settings: terms.Contrastive | terms.Views) -> jax.Array:
-    """The learned factor on the cosines, one over the temperature, up to its bound."""
-    return jnp.minimum(jnp.exp(params["logit_scale"]), settings.max_logit_scale)
+    """The learned factor on the cosines, one over the temperature; `bounded_scale` holds it within its bounds."""
+    return jnp.exp(params["logit_scale"])
+
+
+def first_logit_scale(settings: terms.Contrastive | terms.Views) -> jax.Array:
+    """The parameter at the start: the log of one over the temperature, within its bounds."""
+    return _within(jnp.asarray(-math.log(settings.temperature), jnp.float32), settings)
+
+
+def bounded_scale(params: dict[str, Any], settings: terms.Contrastive | terms.Views) -> dict[str, Any]:
+    """The parameters after an update, the log of the factor clamped to [0, ln(max_logit_scale)], as open_clip does.
+
+    A bound inside the loss would have no gradient: a factor that has reached it could not come down again. Where the parameter is
+    frozen, and so not among these, nothing changes.
+    """
+    return params | {"logit_scale": _within(params["logit_scale"], settings)} if "logit_scale" in params else params
+
+
+def _within(log_scale: jax.Array, settings: terms.Contrastive | terms.Views) -> jax.Array:
+    return jnp.clip(log_scale, 0.0, math.log(settings.max_logit_scale))
 
 
 def nothing_learned(validation: Mapping[str, float], max_logit_scale: float) -> list[str]:
@@ -51,7 +70,7 @@ def nothing_learned(validation: Mapping[str, float], max_logit_scale: float) -> 
         found.append(
             "the loss on validation patients stayed at ln(batch): contrastive training has learned nothing that holds for other patients"
         )
-    if validation.get("logit_scale", 0.0) >= max_logit_scale:
+    if validation.get("logit_scale", 0.0) >= max_logit_scale * (1 - 1e-5):
         found.append(f"the logit scale reached its bound of {max_logit_scale:g}")
     return found
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -82,6 +82,13 @@ class Term(Protocol):
         ...
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """A term whose parameters have bounds: `bounded` brings those that are trained back inside them after an update."""
+
+    def bounded(self, params: dict[str, Any]) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Objective:
     """The tower and its terms with their weights. A single term's parameters lie beside the tower's, several under their names."""
@@ -143,14 +150,22 @@ class Objective:
             if loss.ndim:
                 loss = mean_where(loss, term.counted(batch))
             if of is not None:
-                loss = loss * _count(term.counted(batch)) / of[name]
+                loss = loss * jnp.sum(term.counted(batch), dtype=jnp.float32) / of[name]
             parts.append(self.weights[name] * loss)
             metrics |= found if self._single else {f"{name}/{metric}": value for metric, value in {"loss": loss, **found}.items()}
         return reduce(add, parts), metrics
 
     def counts(self, batch: Batch) -> dict[str, jax.Array]:
         """How many patients have a part in each term's loss, at least 1."""
-        return {name: jnp.maximum(_count(term.counted(batch)), 1.0) for name, term in self.terms.items()}
+        return {name: jnp.maximum(jnp.sum(term.counted(batch), dtype=jnp.float32), 1.0) for name, term in self.terms.items()}
+
+    def bounded(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The trained parameters after an update, inside the bounds of their terms; frozen ones may be absent."""
+        for name, term in self.terms.items():
+            if isinstance(term, Bounded) and (self._single or name in params):
+                within = term.bounded(self.own(params, name))
+                params = within if self._single else params | {name: within}
+        return params
 
     @float32_products
     def predict(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> dict[str, dict[str, jax.Array]]:
@@ -181,7 +196,3 @@ class Objective:
 
 # From a uint8 batch and a key to the batch that the objective encodes.
 Prepare = Callable[[Batch, jax.Array, bool], Batch]
-
-
-def _count(mask: jax.Array) -> jax.Array:
-    return jnp.sum(mask).astype(jnp.float32)

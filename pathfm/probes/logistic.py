@@ -12,7 +12,6 @@ from pathfm.probes.softmax import Softmax
 from pathfm.probes.standard import standardisation
 from pathfm.probes.strength import STRENGTHS
 from pathfm.probes.target import Classes, Target
-from pathfm.statistics.scores import balanced_accuracy
 
 TOLERANCE = 1e-8  # of the loss, for what the last step was expected to gain
 STEPS = 60  # of Newton's method, a strength
@@ -36,8 +35,8 @@ class LogisticPath:
         standard = (features - self.mean[member]) * self.scale[member]
         return standard @ self.coefficients[member, strength] + self.intercepts[member, strength][..., None, :]
 
-    def probabilities(self, features: np.ndarray, member: int, strength: int) -> np.ndarray:
-        """[n, classes]."""
+    def probabilities(self, features: np.ndarray, member: int, strength: int | slice = slice(None)) -> np.ndarray:
+        """[strengths, n, classes] of one training set, or [n, classes] at one strength."""
         logits = self.logits(features, member, strength)
         odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return odds / odds.sum(axis=-1, keepdims=True)
@@ -74,14 +73,17 @@ class LogisticFit(Fitted):
         return self.path.converged[self.member]
 
     def predict(self, features: np.ndarray, setting: int) -> np.ndarray:
-        probabilities = np.zeros((len(features), self.count))
-        probabilities[:, self.present] = self.path.probabilities(features, self.member, setting)
-        return probabilities
+        return self._of_all_classes(self.path.probabilities(features, self.member, setting))
 
     def scores(self, features: np.ndarray, target: Classes) -> np.ndarray:
-        """By the logits of all strengths at once."""
-        guesses = self.present[self.path.logits(features, self.member).argmax(axis=-1)]
-        return np.array([balanced_accuracy(target.numbers, guess) for guess in guesses])
+        """By the probabilities of all strengths at once."""
+        return np.array([target.measure(one) for one in self._of_all_classes(self.path.probabilities(features, self.member))])
+
+    def _of_all_classes(self, fitted: np.ndarray) -> np.ndarray:
+        """[…, count] from the probabilities of the fitted classes."""
+        probabilities = np.zeros((*fitted.shape[:-1], self.count))
+        probabilities[..., self.present] = fitted
+        return probabilities
 
 
 def fit_path(

@@ -8,7 +8,7 @@ import numpy as np
 
 from pathfm.probes.protocol import Fitted
 from pathfm.probes.standard import standardisation
-from pathfm.probes.strength import STRENGTHS
+from pathfm.probes.strength import WIDE_STRENGTHS
 from pathfm.probes.target import Target, Values
 from pathfm.statistics.correlation import unit_columns
 
@@ -71,7 +71,7 @@ class RidgePath(NamedTuple):
 class Ridge:
     """Ridge regression as a probe of values; the setting is the strength of its penalty."""
 
-    grid: np.ndarray = field(default_factory=lambda: STRENGTHS)
+    grid: np.ndarray = field(default_factory=lambda: WIDE_STRENGTHS)
     name: str = "ridge"
     setting: str = "strength"
     takes: tuple[type[Target], ...] = (Values,)

@@ -15,6 +15,8 @@ SCORES = ["task", "column", "fit", "fold", "metric", "value", "n", "smallest_cla
 PROBES = ["logistic", "ridge"]
 EXPRESSION = "expression"  # the one task of values
 PARTS = 5  # of the held-out fit
+ADDED = {"sites": 0, "left_out": ""}
+"""Columns that came to scores.parquet within format 2: before, parts were made of patients, and no class left a task."""
 HEADLINES = ("balanced_accuracy", "mean_pearson")
 
 EDGE = re.compile(r"strength.* is at the edge of the grid(?: in (\d+) of \d+ parts)?")
@@ -46,6 +48,7 @@ def scores(table: pd.DataFrame) -> pd.DataFrame:
         unconverged=pd.array([pd.NA] * len(table), "Int64"),
         constant_genes=notes.map(lambda note: _count(CONSTANT, note)),
         resamples=notes.map(lambda note: _count(RESAMPLED, note)).where(resampled, 0),
+        **ADDED,
     )
 
 

@@ -98,7 +98,9 @@ class EvaluationFolder:
     def read_scores(self) -> pd.DataFrame:
         """The columns of SCORES."""
         if self._format == FORMAT:
-            return read_parquet(self.scores, SCORES)
+            required = read_parquet(self.scores, [name for name in SCORES if name not in earlier.ADDED])
+            written = read_parquet(self.scores)
+            return required.assign(**{name: written.get(name, value) for name, value in earlier.ADDED.items()})[SCORES]
         return earlier.scores(read_parquet(self.scores, earlier.SCORES))
 
     def read_predictions(self) -> pd.DataFrame:

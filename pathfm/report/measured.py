@@ -17,7 +17,7 @@ from pathfm.statistics.accuracy import accuracy_estimate
 from pathfm.statistics.correlation import combined_names, within_types
 from pathfm.statistics.estimate import Estimate, mean_of
 from pathfm.statistics.expression import correlation_estimate
-from pathfm.statistics.scores import SMALLEST_CLASS, smallest_class, too_small
+from pathfm.statistics.scores import SMALLEST_CLASS, large_classes, smallest_class
 from pathfm.tasks.expression import METRIC as MEAN_PEARSON
 
 EXPRESSION = "expression"
@@ -91,20 +91,22 @@ def measure(block: Evaluation, sites: Mapping[str, str]) -> dict[Key, Measured]:
 
 
 def _classes(block: Evaluation, task: str, fit: str, scores: pd.DataFrame, sites: Mapping[str, str]) -> Measured:
-    """Balanced accuracy over the rows of all folds together, each patient counted once."""
+    """Balanced accuracy of the predictions of all folds together, over the classes with enough units in them.
+
+    A class's recall is over all its patients, whichever fold tested them, so a fold weighs in a class by its share of that class.
+    """
     rows = block.predictions[(block.predictions["task"] == task) & (block.predictions["fit"] == fit)]
-    single = len(scores) == 1
-    if single and scores["too_small"].all():
-        return Measured(few=int(scores["smallest_class"].min()))
-    if rows.empty:
-        if not scores["value"].notna().any():
-            return Measured()
+    if rows.empty and scores["value"].notna().any():
         raise InputError(f"{block.files.predictions} lacks predictions of the task {task}; evaluate again")
-    rows = rows.sort_values(["fold", "unit", "truth"], kind="stable")
+    if rows.empty:
+        return Measured(few=int(scores["smallest_class"].min()) if scores["too_small"].any() else None)
+    classes = np.unique(rows["truth"].astype(str))
+    large = large_classes(*(rows[column].to_numpy(object).astype(str) for column in ("truth", "patient")), classes)
+    if len(large) < 2:
+        smallest = smallest_class(*(rows[column].to_numpy(object).astype(str) for column in ("truth", "patient")), classes)
+        return Measured(few=smallest if len(classes) > 1 else 0)
+    rows = rows[rows["truth"].astype(str).isin(large)].sort_values(["fold", "unit", "truth"], kind="stable")
     truth, prediction, patients = (rows[column].to_numpy(object).astype(str) for column in ("truth", "prediction", "patient"))
-    smallest = smallest_class(truth, patients, np.unique(truth))
-    if too_small(smallest):
-        return Measured(few=smallest)
     units = units_of(task, rows, sites)
     estimate = accuracy_estimate(truth, (truth == prediction).astype(float), units.names)
     predicted = digest(prediction.tolist())

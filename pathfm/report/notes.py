@@ -1,5 +1,6 @@
 """What a reader must know below a table, and what warns him; the words are made from flags and facts."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -7,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from pathfm.report.evaluations import HEADLINE, Evaluation
-from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER
-from pathfm.tasks.fits import FITS, Fit
+from pathfm.report.warnings import warnings_of
+from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, too_few_hospitals
+from pathfm.statistics.scores import large_classes
+from pathfm.tasks.fits import FITS, HELD_OUT
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,12 @@ def notes_of(
         )
     if any(cell.unconverged for row in rows for cell in row.cells):
         yield Note(f"{DOUBLE_DAGGER}: a probe of that score did not converge, so the score is not that of its optimum")
+    yield from dict.fromkeys(note for base, all_tuned in pairs for one in (base, *all_tuned) for note in _left_out(one))
+    yield from _pretrained(evaluations)
+    for warning in warnings_of(evaluations, pairs):
+        yield Note(warning, "warning")
     for one in evaluations:
-        if one.about.get("seen_patients_allowed"):
-            yield Note(f"{one.name}: patients that the encoder was trained on were allowed among those scored", "warning")
-        if not one.about.get("seen_patients_known", True):
-            yield Note(
-                f"{one.name}: its features were brought; whether their encoder has seen patients who are scored is not known", "warning"
-            )
         yield from _of_parts(one, columns)
-        for fit, probe, setting, names in at_the_edge(one):
-            what = f"a probe's {setting} was chosen at the edge of the grid"
-            yield Note(f"{one.name}, {fit.label}{probe}: {what}: {', '.join(names)}", "warning")
-        for fit, probe, names in unconverged(one):
-            yield Note(f"{one.name}, {fit.label}{probe}: a probe did not converge: {', '.join(names)}", "warning")
         if one.scores.loc[one.scores["headline"], "unconverged"].isna().any():
             yield Note(f"{one.name}: an earlier version of pathfm evaluated it and did not write down whether probes converged")
 
@@ -83,22 +79,13 @@ def _of_run(one: Evaluation, base: Evaluation) -> Iterator[Note]:
     if len(one.folds) > 1:
         folds = ", ".join(map(str, one.folds))
         yield Note(f"{one.name} stands for the folds {folds}: their patients together, for expression r of each fold joined by Fisher z")
-        yield from _small_folds(one)
-        if unmoved := [fold.folds[0] for fold in one.by_fold if fold.unmoved]:
-            yield Note(f"{one.name}: its weights are those of its base in the folds {', '.join(map(str, unmoved))}", "warning")
-    elif one.unmoved:
-        yield Note(f"{one.name}: no step of its training was better than the start; its weights are those of its base", "warning")
-    if one is not base and one.folds != base.folds:
-        yield Note(f"{one.name}: its difference is to the base on the same folds, and the base's own row is over more", "warning")
     if one is not base and one.pooling != base.pooling:
         yield Note(f"{one.name}: a patient's feature is {_POOLED[one.pooling]}, that of its base {_POOLED[base.pooling]}")
 
 
 def _of_parts(one: Evaluation, columns: dict[str, str]) -> Iterator[Note]:
-    """Benchmarks of which only a part was scored."""
+    """Benchmarks of which images were left out."""
     for task, about in one.about.get("benchmarks", {}).items():
-        if about["lacking"]:
-            yield Note(f"{one.name}: only a part of {columns[task]} was there ({about['lacking']})", "warning")
         if count := about["images_left_out"]:
             yield Note(f"{one.name}: {count:,} images of {columns[task]} are left out, their patients train or validate in the fold")
 
@@ -106,31 +93,34 @@ def _of_parts(one: Evaluation, columns: dict[str, str]) -> Iterator[Note]:
 _POOLED = {"mean": "the mean over the tiles", "attention": "what the run's own trained attention makes of all the tiles"}
 
 
-def at_the_edge(run: Evaluation) -> Iterator[tuple[Fit, str, str, list[str]]]:
-    """(fit, " of" a further probe, setting, columns) of probes whose setting was chosen at an end of the grid."""
-    yield from _flagged(run, "edge", ["setting"])
+def _pretrained(evaluations: Sequence[Evaluation]) -> Iterator[Note]:
+    """Which public cohorts the encoders saw before any tuning here: a cohort of patients whom they saw is not a new one to them."""
+    said: dict[tuple[str, ...] | None, list[str]] = {}
+    for one in evaluations:
+        if one.base is not None:  # it saw what its base saw
+            continue
+        cohorts = one.card.get("pretrained_on")
+        said.setdefault(None if cohorts is None else tuple(cohorts), []).append(one.name)
+    for cohorts, names in said.items():
+        if cohorts:
+            where = f"slides of {', '.join(cohorts)}, as its publisher says"
+            yield Note(f"pre-trained on {where}, so that scores of patients of these cohorts may be too high: {', '.join(names)}")
+        elif cohorts is None:
+            yield Note(f"which public cohorts it was pre-trained on is not known here: {', '.join(names)}")
 
 
-def unconverged(run: Evaluation) -> Iterator[tuple[Fit, str, list[str]]]:
-    """(fit, " of" a further probe, columns) of probes that did not converge."""
-    yield from _flagged(run, "unconverged")
-
-
-def _flagged(run: Evaluation, flag: str, further: Sequence[str] = ()) -> Iterator[tuple]:
-    for block in run.blocks:
-        scores = run.block(block).scores
-        rows = scores[scores[flag].fillna(0) > 0]
-        for (fit, *others), names in rows.groupby(["fit", *further])["column"]:
-            yield FITS[fit], f" of {block}" if block != HEADLINE else "", *others, list(dict.fromkeys(names))
-
-
-def _small_folds(run: Evaluation) -> Iterator[Note]:
-    """Which folds a cell leaves out, since they were too small to be fitted and left no predictions."""
+def _left_out(run: Evaluation) -> Iterator[Note]:
+    """Which hospitals and classes have no part in a number: facts of the cohort, the same for base and tuned."""
     block = run.block(HEADLINE)
-    headline = block.scores[block.scores["headline"]]
-    predicted = set(block.predictions[["task", "fit", "fold"]].itertuples(index=False, name=None))
-    there = [key in predicted for key in headline[["task", "fit", "fold"]].itertuples(index=False, name=None)]
-    small = headline[(headline["value"].isna() | headline["too_small"]) & ~np.array(there, bool)]
-    for (column, fit), rows in small.groupby(["column", "fit"], sort=False):
-        folds = ", ".join(map(str, sorted(rows["fold"])))
-        yield Note(f"{run.name}, {FITS[fit].label}: {column} leaves out the folds {folds}, n too small", "warning")
+    scores = block.scores[block.scores["headline"]]
+    for sites, rows in scores[(scores["sites"] > 0) & (scores["parts"] == 0) & ~scores["too_small"]].groupby("sites"):
+        names = ", ".join(dict.fromkeys(rows["column"]))
+        yield Note(f"{HELD_OUT.label}: no number for {names}, since {too_few_hospitals(int(sites))}")
+    for (task, column, fit), rows in scores.groupby(["task", "column", "fit"], sort=False):
+        named = {re.sub(r" \(\d+\)$", "", entry) for classes in rows["left_out"] if classes for entry in classes.split("; ")}
+        predicted = block.predictions[(block.predictions["task"] == task) & (block.predictions["fit"] == fit)]
+        truth, patients = (predicted[name].to_numpy(object).astype(str) for name in ("truth", "patient"))
+        large = set(large_classes(truth, patients, np.unique(truth)))
+        without = sorted((named | set(truth)) - large)
+        if without and len(large) > 1:
+            yield Note(f"{FITS[fit].label}: {column} goes without classes of too few scored patients or hospitals: {', '.join(without)}")

@@ -51,7 +51,8 @@ READING = (
     ),
     (
         "n too small",
-        "A class with fewer than ten scored patients or images gives no score.",
+        "A class with fewer than ten scored patients or images leaves its task, and a line below the table names it; where fewer than two "
+        "are left, the task has no score.",
     ),
 )
 
@@ -103,7 +104,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         smoke="These scores come from a smoke run: they show that the commands work and mean nothing else." if table.smoke else "",
         verdict=verdict(table),
         tables=[block(table, FITS[fit], probe) for fit, probe in table.titles],
-        flags=flags(table, evaluations),
+        flags=flags(table),
         sections=sections(table, pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
         made=made([one for run in runs.values() for one in of_single_folds(run)]),

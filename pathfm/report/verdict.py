@@ -1,10 +1,8 @@
 """What a table says, in words: which tasks moved beyond the 95 % band of all tasks of them, and what a reader must not trust."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from pathfm.report.evaluations import Evaluation
 from pathfm.report.measured import BESIDE
-from pathfm.report.notes import at_the_edge, unconverged
 from pathfm.report.table import MEAN, Row, Table
 from pathfm.report.words import listed, number
 from pathfm.statistics.scores import SMALLEST_CLASS
@@ -46,16 +44,10 @@ def _of_run(row: Row, table: Table) -> Iterable[str]:
     yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."
 
 
-def flags(table: Table, evaluations: Sequence[Evaluation]) -> list[str]:
+def flags(table: Table) -> list[str]:
     """What a reader must know before trusting a number."""
-    said = [*_seen(evaluations), *_one_sided(table), *_too_small(table), *_edges(evaluations), *_unconverged(evaluations)]
-    return list(dict.fromkeys(said))
-
-
-def _seen(evaluations: Sequence[Evaluation]) -> Iterable[str]:
-    for one in evaluations:
-        if one.about.get("seen_patients_allowed"):
-            yield f"{one.name}: patients that the encoder was trained on were allowed among those scored; its scores may be too high."
+    warnings = [note.text[:1].upper() + note.text[1:] + "." for note in table.notes if note.kind == "warning"]
+    return list(dict.fromkeys([*warnings, *_one_sided(table), *_too_small(table)]))
 
 
 def _one_sided(table: Table) -> Iterable[str]:
@@ -77,19 +69,6 @@ def _too_small(table: Table) -> Iterable[str]:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 if cell.few is not None:
                     yield f"{column}: {cell.text}; fewer than {SMALLEST_CLASS} scored units in its rarest class."
-
-
-def _edges(evaluations: Sequence[Evaluation]) -> Iterable[str]:
-    for one in evaluations:
-        for fit, probe, setting, columns in at_the_edge(one):
-            what = f"a probe’s {setting} was chosen at the edge of its grid"
-            yield f"{one.name}, {fit.subject}{probe}: {what}, for {listed(columns)}."
-
-
-def _unconverged(evaluations: Sequence[Evaluation]) -> Iterable[str]:
-    for one in evaluations:
-        for fit, probe, columns in unconverged(one):
-            yield f"{one.name}, {fit.subject}{probe}: a probe did not converge, for {listed(columns)}; these scores are marked ‡."
 
 
 def _tasks(count: int) -> str:

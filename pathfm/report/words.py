@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from pathfm.probes.held_out import PARTS
+
 MISSING = "–"
 DAGGER = "†"  # a gain in one fit only
 DOUBLE_DAGGER = "‡"  # a probe that did not converge
@@ -27,6 +29,10 @@ def _notes(row) -> Iterator[str]:
         return
     if row.too_small:
         yield few(row.smallest_class)
+    if row.left_out:
+        yield f"without {row.left_out}"
+    if row.sites and not row.parts and not row.too_small:
+        yield too_few_hospitals(row.sites)
     if row.edge:
         one = row.parts == 1
         what = f"{row.setting} {row.chosen:g}" if one else row.setting
@@ -35,6 +41,14 @@ def _notes(row) -> Iterator[str]:
         yield "the probe did not converge" if row.parts == 1 else f"the probe did not converge in {row.unconverged} of {row.parts} parts"
     if row.constant_genes:
         yield f"{row.constant_genes} genes with constant truth left out"
+
+
+def too_few_hospitals(count: int) -> str:
+    """Why a held-out fit has no number though its classes are large enough."""
+    few = f"the scored patients come from {count} {'hospital' if count == 1 else 'hospitals'}"
+    return (
+        f"{few}, parts of whole hospitals need {PARTS}" if count < PARTS else "its classes lie in too few of the scored patients’ hospitals"
+    )
 
 
 def listed(words: list[str]) -> str:

@@ -13,6 +13,18 @@ def balanced_accuracy(truth: np.ndarray, prediction: np.ndarray, weights: np.nda
     return float(np.mean(recalls))
 
 
+def mean_log_probability(truth: np.ndarray, probability: np.ndarray) -> float:
+    """The mean over the classes in `truth` [n] (column numbers) of the mean log of the probability [n, classes] that they are given.
+
+    This is scikit-learn's `log_loss` with balanced sample weights, its sign turned: the higher the better. Probabilities are at least the
+    float's epsilon there and here. NaN without rows.
+    """
+    if not len(truth):
+        return float("nan")
+    given = np.log(np.maximum(probability[np.arange(len(truth)), truth], np.finfo(probability.dtype).eps))
+    return float(np.mean([given[truth == label].mean() for label in np.unique(truth)]))
+
+
 def auroc(truth: np.ndarray, probability: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Area under the ROC curve; with more than two classes the mean of each class against the rest.
 
@@ -31,9 +43,19 @@ def _auroc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> floa
     return float((above * (np.cumsum(below) - 0.5 * below)).sum() / pairs) if pairs else float("nan")
 
 
+def class_sizes(truth: np.ndarray, units: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """[classes] int: the number of units (patients, or images of unknown patients) of each of `classes` among the scored rows."""
+    return np.array([len(np.unique(units[truth == label])) for label in classes], int)
+
+
 def smallest_class(truth: np.ndarray, units: np.ndarray, classes: np.ndarray) -> int:
-    """The number of units (patients, or images of unknown patients) in the rarest of `classes` among the scored rows."""
-    return min(len(np.unique(units[truth == label])) for label in classes)
+    """The number of units in the rarest of `classes`."""
+    return int(class_sizes(truth, units, classes).min())
+
+
+def large_classes(truth: np.ndarray, units: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Those of `classes` that have units enough for a score; of the others nothing is scored."""
+    return classes[class_sizes(truth, units, classes) >= SMALLEST_CLASS]
 
 
 def too_small(count: int) -> bool:

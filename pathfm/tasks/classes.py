@@ -10,10 +10,10 @@ from pathfm.errors import InputError
 from pathfm.probes import driver
 from pathfm.probes.divisions import Division, resampled, with_validation
 from pathfm.probes.driver import Probed
-from pathfm.probes.held_out import held_out_parts, seed_of
+from pathfm.probes.held_out import held_out_parts, in_few_parts, seed_of
 from pathfm.probes.protocol import Probe
 from pathfm.probes.target import Classes
-from pathfm.statistics.scores import auroc, balanced_accuracy, smallest_class, too_small
+from pathfm.statistics.scores import auroc, balanced_accuracy, class_sizes, large_classes
 from pathfm.tasks.fits import SPLIT
 from pathfm.tasks.task import PREDICTIONS, SCORES, Probing, Result, Rows, Task, score_rows
 
@@ -72,20 +72,37 @@ class _Problem:
         division = Division.by_roles(roles)
         probed = self.probed(probe, division, sets)
         scored = self.take(division.scored)
-        scores = scored.scores(probe, probed)
+        scores = scored.scores(probe, probed).assign(left_out=scored.left_out(scored.large))
         if count and not scored.too_small:
-            values = [balanced_accuracy(scored.labels, self.classes[one.argmax(axis=1)]) for one in probed.resampled]
+            values = [scored.accuracy(one) for one in probed.resampled]
             spread = scores[:1].assign(metric=f"{METRIC}_sd", value=float(np.std(values)), resamples=count)
             scores = pd.concat([scores, spread])
         return scores, scored.predictions(probed.prediction)
 
     def held_out(self, probe: Probe, split_hash: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Cross-validation among these (test) rows alone; nothing is fitted when a class is too small to be scored."""
-        if self.too_small or len(self.classes) < 2:
-            return self.scores(probe, None), self.take(np.arange(0)).predictions(np.zeros((0, len(self.classes))))
-        parts = held_out_parts(self.rows.patients, self.labels, split_hash)
-        probed = self.probed(probe, Division.by_parts(parts))
-        return self.scores(probe, probed), self.predictions(probed.prediction)
+        """Cross-validation among these (test) rows alone; nothing is fitted when fewer than two classes are left, or hospitals are too few.
+
+        A class that is too small leaves this fit. So does one that too few parts of whole hospitals hold, and the others are dealt again.
+        """
+        nothing = self.take(np.arange(0)).predictions(np.zeros((0, len(self.classes))))
+        if self.too_small or self.rows.in_few_hospitals:
+            return self.scores(probe, None).assign(sites=self.rows.hospitals), nothing
+        kept, parts = self.only(self.large), None
+        while len(kept.classes) >= 2 and not kept.rows.in_few_hospitals:
+            parts = held_out_parts(kept.rows.patients, kept.labels, split_hash, kept.rows.whole)
+            rare = in_few_parts(parts, kept.labels) if kept.rows.by_site else []
+            if not rare:
+                break
+            kept, parts = kept.only(np.setdiff1d(kept.classes, rare)), None
+        facts = {"sites": self.rows.hospitals, "left_out": self.left_out(kept.classes)}
+        if parts is None:
+            return self.scores(probe, None).assign(**facts), nothing
+        probed = kept.probed(probe, Division.by_parts(parts))
+        return kept.scores(probe, probed).assign(**facts), kept.predictions(probed.prediction)
+
+    def only(self, classes: np.ndarray) -> "_Problem":
+        """The same task with these classes and their rows alone."""
+        return replace(self.take(np.flatnonzero(np.isin(self.labels, classes))), classes=classes)
 
     def probed(self, probe: Probe, division: Division, sets: np.ndarray | None = None) -> Probed:
         numbers = np.searchsorted(self.classes, self.labels)
@@ -97,21 +114,38 @@ class _Problem:
         return driver.run(probe, self.features, target, division, sets)
 
     @property
-    def smallest(self) -> int:
-        return smallest_class(self.labels, self.rows.patients.astype(str), self.classes)
+    def sizes(self) -> np.ndarray:
+        return class_sizes(self.labels, self.rows.patients.astype(str), self.classes)
+
+    @property
+    def large(self) -> np.ndarray:
+        """The classes with enough units to be scored."""
+        return large_classes(self.labels, self.rows.patients.astype(str), self.classes)
 
     @property
     def too_small(self) -> bool:
-        return too_small(self.smallest)
+        """Whether fewer than two classes can be scored."""
+        return len(self.large) < 2
+
+    def left_out(self, kept: np.ndarray) -> str:
+        """The other classes by name, with their units; nothing where no class is scored."""
+        others = zip(self.classes, self.sizes, strict=True)
+        return "" if self.too_small else "; ".join(f"{name} ({size})" for name, size in others if name not in kept)
+
+    def accuracy(self, probabilities: np.ndarray) -> float:
+        """Balanced accuracy over the classes that can be scored."""
+        rows = np.isin(self.labels, self.large)
+        return balanced_accuracy(self.labels[rows], self.classes[probabilities.argmax(axis=1)][rows])
 
     def scores(self, probe: Probe, probed: Probed | None) -> pd.DataFrame:
-        """Balanced accuracy and AUROC of these rows; NaN when a class is too small."""
+        """Balanced accuracy and AUROC of the rows of the classes that can be scored; NaN when these are fewer than two."""
         values = {METRIC: np.nan, "auroc": np.nan}
+        rows, columns = np.isin(self.labels, self.large), np.isin(self.classes, self.large)
         if probed is not None and not self.too_small:
-            probabilities = probed.prediction
-            values[METRIC] = balanced_accuracy(self.labels, self.classes[probabilities.argmax(axis=1)])
-            values["auroc"] = auroc(self.labels, probabilities, self.classes)
-        return score_rows(values, probe, probed, n=len(self.labels), smallest_class=self.smallest, too_small=self.too_small)
+            values[METRIC] = self.accuracy(probed.prediction)
+            values["auroc"] = auroc(self.labels[rows], probed.prediction[rows][:, columns], self.large)
+        n, smallest = (len(rows), self.sizes.min()) if self.too_small else (int(rows.sum()), self.sizes[columns].min())
+        return score_rows(values, probe, probed, n=n, smallest_class=int(smallest), too_small=self.too_small)
 
     def predictions(self, probabilities: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame(

@@ -37,12 +37,11 @@ class ExpressionTask(Task):
         probing = able(probing, self, Values)
         if probing is None:
             return None
-        table = people.table
         return score_expression(
             self,
             features.matrix,
             people.expression,
-            Rows(table["patient"].to_numpy(), table["role"].to_numpy()),
+            people.rows,
             probing,
             sites=people.known("site").to_numpy(object),
             cancers=people.known("cancer").to_numpy(object),
@@ -66,9 +65,10 @@ def score_expression(
 ) -> Result:
     """Scores and predictions of truth [n, genes] from features [n, d], one row per patient, in the panel's z-scores.
 
-    sites [n] bound the permutations; cancers [n] (None where unknown) give the within-cancer variant, the strata of the held-out parts and
-    the baseline "predict from cancer type". Settings are chosen by the mean Pearson over genes on validation. Further fits on resampled
-    training patients give the mean Pearson's sd over training sets ("mean_pearson_sd"). Raises InputError when too few train or validate.
+    sites [n] bound the permutations; cancers [n] (None where unknown) give the within-cancer variant, the strata of the held-out parts
+    (of whole hospitals where the rows say so) and the baseline "predict from cancer type". Settings are chosen by the mean Pearson over
+    genes on validation. Further fits on resampled training patients give the mean Pearson's sd over training sets ("mean_pearson_sd").
+    Raises InputError when too few train or validate.
     """
     cancers = np.array([cancer if isinstance(cancer, str) else "" for cancer in (np.full(len(truth), "") if cancers is None else cancers)])
     roles = with_validation(rows.roles, cancers, rows.patients, seed_of([task.name, probing.seed]))
@@ -126,16 +126,17 @@ class _Problem:
         return scores, scored.predicted(probed.prediction, one)
 
     def held_out(self, probe: Probe, split_hash: str | None) -> tuple[pd.DataFrame, PredictedExpression | None]:
-        """Cross-validation among these (test) patients alone; nothing is fitted when a part is too small to be scored."""
+        """Cross-validation among these (test) patients alone; nothing is fitted for too few hospitals, or a part too small to be scored."""
         count = len(self.truth)
-        parts = np.zeros(count, int) if too_small(count) else held_out_parts(self.rows.patients, self.cancers, split_hash)
+        none = too_small(count) or self.rows.in_few_hospitals
+        parts = np.zeros(count, int) if none else held_out_parts(self.rows.patients, self.cancers, split_hash, self.rows.whole)
         smallest = int(np.bincount(parts).min()) if count else 0
-        if too_small(smallest):
-            return self.scores({}, probe, None, parts, smallest), None
+        sites = self.rows.hospitals
+        if none or too_small(smallest):
+            return self.scores({}, probe, None, parts, smallest).assign(sites=sites), None
         probed = self.probed(probe, Division.by_parts(parts))
-        return self.scores(self.measured(probed.prediction, parts), probe, probed, parts, smallest), self.predicted(
-            probed.prediction, parts
-        )
+        scores = self.scores(self.measured(probed.prediction, parts), probe, probed, parts, smallest).assign(sites=sites)
+        return scores, self.predicted(probed.prediction, parts)
 
     def probed(self, probe: Probe, division: Division, sets: np.ndarray | None = None) -> Probed:
         train, val = ((division.roles == role).sum(axis=1).min() for role in ("train", "val"))

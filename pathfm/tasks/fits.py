@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+PROTOCOL = 2  # goes up when probes are fitted, chosen or scored otherwise: evaluations of two protocols are not compared
+
 
 @dataclass(frozen=True)
 class Fit:

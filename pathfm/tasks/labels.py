@@ -6,7 +6,7 @@ from typing import ClassVar
 from pathfm.probes.target import Classes
 from pathfm.progress import say
 from pathfm.tasks.classes import METRIC, score_classes
-from pathfm.tasks.task import Features, People, Probing, Result, Rows, Task, able
+from pathfm.tasks.task import Features, People, Probing, Result, Task, able
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,5 @@ class LabelTask(Task):
         probing = able(probing, self, Classes)
         if probing is None:
             return None
-        rows = Rows(table["patient"].to_numpy(), table["role"].to_numpy(), sites=people.known("site").to_numpy(object))
-        return score_classes(self, features.matrix, labels.to_numpy(object), rows, probing, fold=people.fold, split_hash=people.split_hash)
+        given = (features.matrix, labels.to_numpy(object), people.rows, probing)
+        return score_classes(self, *given, fold=people.fold, split_hash=people.split_hash)

@@ -10,11 +10,12 @@ import pandas as pd
 
 from pathfm.benchmarks.benchmark import Benchmark
 from pathfm.probes.driver import Probed
+from pathfm.probes.held_out import PARTS
 from pathfm.probes.protocol import Probe
 from pathfm.progress import say
 from pathfm.tasks.fits import FITS
 
-FLAGS = ["too_small", "edge", "unconverged", "constant_genes", "resamples"]
+FLAGS = ["too_small", "edge", "unconverged", "constant_genes", "resamples", "sites", "left_out"]
 SCORES = [
     "task",
     "column",
@@ -69,10 +70,17 @@ class People:
     fold: int
     split_hash: str | None
     expression: np.ndarray | None = None  # float32 [patients, genes] in the panel's units; None: no panel
+    by_site: bool = False  # the split keeps hospitals whole, and so does the held-out fit
 
     def known(self, column: str) -> pd.Series:
         """A column of the table; null for everybody where there is none."""
         return self.table[column] if column in self.table else pd.Series(None, self.table.index, dtype=object)
+
+    @property
+    def rows(self) -> "Rows":
+        """The patients as rows of a probe."""
+        sites = self.known("site").to_numpy(object)
+        return Rows(self.table["patient"].to_numpy(), self.table["role"].to_numpy(), sites=sites, by_site=self.by_site)
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,7 @@ class Rows:
     roles: np.ndarray  # "train", "val", "test"; without "val" a fifth of train is cut off for it
     patients: np.ndarray | None = None
     sites: np.ndarray | None = None
+    by_site: bool = False  # the parts of the held-out fit are made of whole sites, as those of the split
 
     def __post_init__(self):
         object.__setattr__(self, "units", np.asarray(self.units, object))
@@ -120,7 +129,22 @@ class Rows:
         object.__setattr__(self, "sites", np.array([site if isinstance(site, str) else "" for site in known], object))
 
     def take(self, rows: np.ndarray) -> "Rows":
-        return Rows(self.units[rows], self.roles[rows], self.patients[rows], self.sites[rows])
+        return Rows(self.units[rows], self.roles[rows], self.patients[rows], self.sites[rows], self.by_site)
+
+    @property
+    def whole(self) -> np.ndarray | None:
+        """The sites that parts keep whole; None where parts are made of single patients."""
+        return self.sites if self.by_site else None
+
+    @property
+    def hospitals(self) -> int:
+        """How many the parts are made of; 0 where they are made of patients."""
+        return len(np.unique(self.sites.astype(str))) if self.by_site else 0
+
+    @property
+    def in_few_hospitals(self) -> bool:
+        """Whether the hospitals are too few for a held-out fit."""
+        return self.by_site and self.hospitals < PARTS
 
 
 def score_rows(values: dict[str, float], probe: Probe, probed: Probed | None, **facts) -> pd.DataFrame:
@@ -129,7 +153,7 @@ def score_rows(values: dict[str, float], probe: Probe, probed: Probed | None, **
     of_fits = {"chosen": np.nan, "parts": 0, "edge": 0, "unconverged": 0}
     if probed is not None:
         of_fits = {name: getattr(probed, name) for name in of_fits}
-    return rows.assign(**{"constant_genes": 0, "resamples": 0, **of_fits, **facts})
+    return rows.assign(**{"constant_genes": 0, "resamples": 0, "sites": 0, "left_out": "", **of_fits, **facts})
 
 
 def able(probing: Probing, task: Task, target: type) -> Probing | None:

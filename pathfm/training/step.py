@@ -32,7 +32,8 @@ def make_train_step(objective: Objective, prepare: Prepare, optimizer: optax.Gra
         )
         with jax.numpy_dtype_promotion("standard"):  # optax counts in integers and multiplies with floats
             updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
+        updated: Any = optax.apply_updates(state.params, updates)
+        params = objective.bounded(updated)
         metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradients), **metrics}
         return State(state.step + 1, params, state.fixed, optimizer_state), metrics
 

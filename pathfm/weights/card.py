@@ -54,6 +54,7 @@ class Card:
     pooling: str = "mean"
     modalities: Mapping[str, SeenModality] = field(default_factory=dict)
     base: Base | None = None
+    pretrained_on: tuple[str, ...] | None = None  # public cohorts that the tower, or what it was started from, saw elsewhere
     split_hash: str | None = None
     fold: int | None = None
     pairing: str | None = None
@@ -81,7 +82,7 @@ class Card:
         if missing := [name for name in REQUIRED if name not in values]:
             raise InputError(f"{path} lacks {listed(missing)}")
         mean, std = _normalisation(values["normalisation"], path)
-        known = {field.name for field in dataclasses.fields(cls)} - {"architecture", "mean", "std", "base", "modalities"}
+        known = {field.name for field in dataclasses.fields(cls)} - {"architecture", "mean", "std", "base", "modalities", "pretrained_on"}
         if values.get("pooling", "mean") not in POOLINGS:
             raise InputError(f"{path} names the pooling {values['pooling']!r}; known are {', '.join(POOLINGS)}")
         try:
@@ -91,6 +92,7 @@ class Card:
                 std=std,
                 base=Base(**values["base"]) if values.get("base") else None,
                 modalities=_modalities(values),
+                pretrained_on=tuple(values["pretrained_on"]) if values.get("pretrained_on") is not None else None,
                 **{name: value for name, value in values.items() if name in known},
             )
         except (TypeError, AttributeError) as error:

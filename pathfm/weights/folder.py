@@ -24,6 +24,7 @@ from pathfm.settings.terms import EXPRESSION
 from pathfm.weights.card import Card, check_parameters, read_card
 from pathfm.weights.hashing import weight_hash
 from pathfm.weights.origin import Origin
+from pathfm.zoo.pretraining import pretrained_on
 
 PANEL = "panel.parquet"  # of the paired matrix; that of another modality has its name before it
 
@@ -105,7 +106,10 @@ def open_weights(path: str | Path) -> Weights:
     patients = read_json(folder / "patients.json")
     if not isinstance(patients, list) or not all(isinstance(patient, str) for patient in patients):
         raise InputError(f"{folder / 'patients.json'} is not a list of patients")
-    return Weights(folder, card, params, panels, frozenset(patients), Origin.read(folder))
+    origin = Origin.read(folder)
+    if card.pretrained_on is None and origin is not None:  # earlier cards did not say so
+        card = replace(card, pretrained_on=pretrained_on(origin.model))
+    return Weights(folder, card, params, panels, frozenset(patients), origin)
 
 
 def weights_folder(path: str | Path) -> Path:

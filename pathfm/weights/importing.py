@@ -18,6 +18,7 @@ from pathfm.weights.tensors import TensorFile
 from pathfm.zoo.checkpoint import Contents, contents
 from pathfm.zoo.known import SCRATCH, ZOO, Known
 from pathfm.zoo.namings import NAMINGS, TIMM, Naming, facts, facts_of, fitted, naming_of, slots_in
+from pathfm.zoo.pretraining import pretrained_on
 from pathfm.zoo.rules import misfit, read_tensors
 
 EXACT = ("float32", "bfloat16", "float16")
@@ -172,7 +173,8 @@ def import_checkpoint(checkpoint: Checkpoint, out: str | Path, known: Known) -> 
         {name: kind for name, kind in types.items() if kind in EXACT and kind != "float32"},
         beside,
     )
-    card = Card(name=known.name, objective=IMPORTED, architecture=spec, mean=known.mean, std=known.std, tile=known.tile, mpp=known.mpp)
+    look = {"architecture": spec, "mean": known.mean, "std": known.std, "tile": known.tile, "mpp": known.mpp}
+    card = Card(name=known.name, objective=IMPORTED, pretrained_on=pretrained_on(known.name), **look)
     return save_weights(out, {"image": image}, card, origin=origin)
 
 

@@ -178,4 +178,4 @@ def test_features_that_were_computed_elsewhere_stand_in_the_table_as_a_base_of_t
     assert read_json(done.about)["card"]["weight_hash"] == sha256(file)
     table = make_table([own.path, done.path])
     assert [row.label for row in table.block("split")] == ["base: tiny", "base: elsewhere"]
-    assert any("elsewhere: its features were brought" in note.text and note.kind == "warning" for note in table.notes)
+    assert any("features were brought" in note.text and "elsewhere" in note.text and note.kind == "warning" for note in table.notes)

@@ -56,7 +56,17 @@ def test_the_split_is_one_fit_and_cross_validation_five_of_which_each_row_is_sco
 def test_what_is_told_of_the_fits_counts_those_that_stopped_short_and_those_at_the_edge():
     parts = held_out_parts(np.arange(90).astype(str), LABELS.astype(str), None)
     probed = driver.run(Recorded(), FEATURES, Values(VALUES), Division.by_parts(parts))
-    assert (probed.chosen, probed.edge, probed.unconverged) == (30.0, 5, 5)  # all score 0, so the last setting wins
+    assert (probed.chosen, probed.edge, probed.unconverged) == (30.0, 0, 5)  # all score 0, so the last setting wins
+
+    class Rising(Constant):
+        def scores(self, features, target):
+            return np.arange(3.0)
+
+    class Probe(Recorded):
+        def fit(self, features, target, weights):
+            return [Rising(4) for _ in weights]
+
+    assert driver.run(Probe(), FEATURES, Values(VALUES), Division.by_parts(parts)).edge == 5
 
 
 def test_a_fit_that_is_stopped_before_its_optimum_says_so():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import false_discovery_control
 
 from pathfm.statistics.correlation import chance, discoveries, fisher_join, from_cancer_type, pearson, permuted_within, summary, within
 
@@ -78,3 +79,32 @@ def test_discoveries_are_benjamini_and_hochbergs():
     p = np.concatenate([np.full(5, 0.001), np.linspace(0.02, 0.99, 40), [np.nan]])
     assert discoveries(p) == (stats.false_discovery_control(p[:-1]) < 0.05).sum() == 5
     assert discoveries(np.array([np.nan])) == 0
+
+
+def test_few_genes_that_are_predicted_perfectly_are_found_among_many():
+    """A thousand permutations alone give p ≥ 1/1001, at which fewer than one gene in fifty can be no discovery."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(40, 1000)).astype(np.float32)
+    prediction = rng.normal(size=truth.shape).astype(np.float32)
+    prediction[:, :12] = truth[:, :12]
+    one = np.zeros(40, int)
+    p = chance(prediction, truth, one, one, 1000, seed=0)
+    assert (p[:12] < 1e-4).all() and 12 <= discoveries(p) <= 14
+    assert discoveries(np.maximum(p, 1 / 1001)) == 0
+
+
+@pytest.mark.parametrize("true", [0, 6])
+def test_false_discoveries_stay_below_their_rate(true):
+    """Over repeats with no or with some predicted genes; predictions and truths share factors, so that genes hang together."""
+    share = []
+    for seed in range(60):
+        rng = np.random.default_rng([seed, true])
+        factors = rng.normal(size=(2, 30, 3))
+        truth, prediction = (rng.normal(size=(30, 60)) + 0.7 * one @ rng.normal(size=(3, 60)) for one in factors)
+        prediction[:, :true] = truth[:, :true] + 0.5 * rng.normal(size=(30, true))
+        sites = rng.integers(3, size=30)
+        p = chance(prediction, truth, np.zeros(30, int), sites, 100, seed)
+        found = false_discovery_control(p) < 0.05
+        assert found.sum() == discoveries(p)
+        share.append(found[true:].sum() / max(found.sum(), 1))
+    assert np.mean(share) <= 0.05 + 2 * np.std(share) / np.sqrt(len(share))

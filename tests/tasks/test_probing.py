@@ -94,6 +94,21 @@ def test_a_rare_class_has_no_score_but_says_how_many():
     assert (probe_classification(TP53, planted(), absent, Rows(PATIENTS, ROLES))[0]["smallest_class"] == 0).all()
 
 
+def test_a_rare_class_leaves_the_task_by_name_and_the_others_are_scored():
+    """Four test patients have a third class: the others' share is scored as if these were not there."""
+    labels = LABELS.copy()
+    labels[[*range(0, 60, 5), *range(60, 100, 5), *np.flatnonzero(ROLES == "test")[:4]]] = "rare"
+    scores, predictions = probe_classification(TP53, planted(2.0), labels, Rows(PATIENTS, ROLES))
+    split = scores[(scores["fit"] == "split") & (scores["metric"] == "balanced_accuracy")].iloc[0]
+    rows = predictions[predictions["fit"] == "split"]
+    assert split["left_out"] == "rare (4)" and not split["too_small"] and (split["n"], split["smallest_class"]) == (56, 28)
+    kept = rows[rows["truth"] != "rare"]
+    assert split["value"] == balanced_accuracy(kept["truth"].to_numpy(), kept["prediction"].to_numpy())
+    assert (rows["truth"] == "rare").sum() == 4  # over several folds there may be enough
+    held_out = scores[scores["fit"] == "held_out"]
+    assert set(held_out["left_out"]) == {"rare (4)"} and "rare" not in set(predictions["truth"][predictions["fit"] == "held_out"])
+
+
 def test_a_class_that_training_lacks_is_predicted_never():
     labels = LABELS.copy()
     labels[np.flatnonzero(ROLES == "test")[:12]] = "unknown to training"

@@ -11,6 +11,7 @@ from pathfm.errors import InputError
 from pathfm.models.vit import by_name, from_names, parameter_shapes
 from pathfm.zoo.known import ZOO, known
 from pathfm.zoo.namings import NAMINGS
+from pathfm.zoo.pretraining import SAW, pretrained_on
 from pathfm.zoo.timm import timm_arguments
 from tests.parity import VARIANTS, random_params, variant
 from tests.timm_words import from_timm, to_timm
@@ -85,3 +86,8 @@ def test_the_zoo_lists_each_model_once_and_says_what_is_out_of_scope(capsys):
 def test_the_zoo_names_what_it_has():
     with pytest.raises(InputError, match="no model 'vit_huge'; it has demo, tiny, small"):
         known("vit_huge")
+
+
+def test_what_models_were_pre_trained_on_is_said_of_models_that_are_there():
+    assert set(SAW) <= set(ZOO) and all(source for _, source in SAW.values())
+    assert pretrained_on("phikon") == ("TCGA",) and pretrained_on("h_optimus_0") == () and pretrained_on("virchow") is None

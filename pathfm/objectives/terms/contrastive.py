@@ -1,6 +1,5 @@
 """Contrastive learning with a patient's vector in place of text (Radford et al. 2021, https://arxiv.org/abs/2103.00020)."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,17 @@ import jax.numpy as jnp
 from pathfm.models.applied import applied
 from pathfm.models.mlp import VectorTower
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.losses import effective_rank, info_nce, logit_scale, mean_where, normal, nothing_learned, unit_rows
+from pathfm.objectives.losses import (
+    bounded_scale,
+    effective_rank,
+    first_logit_scale,
+    info_nce,
+    logit_scale,
+    mean_where,
+    normal,
+    nothing_learned,
+    unit_rows,
+)
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
 from pathfm.settings import terms
 
@@ -37,7 +46,7 @@ class Contrastive:
         return {
             "projection": {"kernel": normal(projection_rng, self.widths.features, self.settings.projection)},
             self.modality: self._tower.init(vector_rng, inputs)["params"],
-            "logit_scale": jnp.asarray(math.log(1.0 / self.settings.temperature), jnp.float32),
+            "logit_scale": first_logit_scale(self.settings),
         }
 
     def loss(
@@ -66,6 +75,9 @@ class Contrastive:
     def predict(self, params: Any, bag: jax.Array) -> dict[str, jax.Array]:
         """The image's place in the shared space, unit rows [b, projection]; `embed` gives that of a vector."""
         return {"embedding": self._projected(params, bag)}
+
+    def bounded(self, params: dict[str, Any]) -> dict[str, Any]:
+        return bounded_scale(params, self.settings)
 
     def warnings(self, validation: Mapping[str, float]) -> list[str]:
         return nothing_learned(validation, self.settings.max_logit_scale)

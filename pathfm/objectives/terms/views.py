@@ -1,6 +1,5 @@
 """Image–image contrastive learning without labels (SimCLR, Chen et al. 2020, https://arxiv.org/abs/2002.05709)."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,16 @@ import jax
 import jax.numpy as jnp
 
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.losses import effective_rank, info_nce, logit_scale, normal, nothing_learned, unit_rows
+from pathfm.objectives.losses import (
+    bounded_scale,
+    effective_rank,
+    first_logit_scale,
+    info_nce,
+    logit_scale,
+    normal,
+    nothing_learned,
+    unit_rows,
+)
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
 from pathfm.settings import terms
 
@@ -30,7 +38,7 @@ class Views:
         projection_rng = jax.random.split(rng)[1]
         return {
             "projection": {"kernel": normal(projection_rng, self.widths.features, self.settings.projection)},
-            "logit_scale": jnp.asarray(math.log(1.0 / self.settings.temperature), jnp.float32),
+            "logit_scale": first_logit_scale(self.settings),
         }
 
     def loss(
@@ -52,6 +60,9 @@ class Views:
 
     def predict(self, params: Any, bag: jax.Array) -> dict[str, jax.Array]:
         return {"embedding": self._embedding(params, bag)}
+
+    def bounded(self, params: dict[str, Any]) -> dict[str, Any]:
+        return bounded_scale(params, self.settings)
 
     def warnings(self, validation: Mapping[str, float]) -> list[str]:
         return nothing_learned(validation, self.settings.max_logit_scale)
