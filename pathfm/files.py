@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -194,8 +194,11 @@ def write_parquet(table, path: str | os.PathLike, metadata: Mapping[str, str] | 
         pq.write_table(arrow, temporary)
 
 
-def read_parquet(path: str | os.PathLike, columns: list[str] | None = None):
-    """The Parquet file as a pandas DataFrame, text as str and None; InputError when it is missing, broken, too long or lacks a column."""
+def read_parquet(path: str | os.PathLike, columns: list[str] | None = None, optional: Collection[str] = ()):
+    """The Parquet file as a pandas DataFrame, text as str and None; InputError when it is missing, broken, too long or lacks a column.
+
+    Of `columns` those in `optional` are left out where the file lacks them.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -203,6 +206,7 @@ def read_parquet(path: str | os.PathLike, columns: list[str] | None = None):
         with pq.ParquetFile(path) as file:
             if file.metadata.num_rows > MAX_TABLE_ROWS:
                 raise InputError(f"{path} has {file.metadata.num_rows:,} rows; at most {MAX_TABLE_ROWS:,} are read")
+            columns = columns and [name for name in columns if name not in optional or name in file.schema_arrow.names]
             missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
             if missing:
                 raise InputError(f"{path} lacks the column {missing[0]!r}; it has {', '.join(file.schema_arrow.names)}")

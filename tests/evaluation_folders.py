@@ -36,6 +36,10 @@ def tested(fold: int, count: int) -> list[str]:
     return patients(f"T{fold or ''}", count)
 
 
+def site_of(patient: str) -> str:
+    return patient.split("-")[1]
+
+
 def write_evaluation(
     root: Path,
     approach: str,
@@ -156,6 +160,7 @@ def _predictions(task: str, fit: str, count: int, right: float, swapped: int, fo
             "probe": PROBES[task],
             "unit": units,
             "patient": units,
+            "site": ["" if task == "mhist" else site_of(name) for name in units],
             "truth": [classes[i] for i in truth],
             "prediction": [classes[i] for i in guess],
             "probability": list(probability),
@@ -186,7 +191,7 @@ def _expression(count: int, noise: float, fold: int, first_gene: int) -> tuple[a
             "probe": PROBES["expression"],
             "fit": np.repeat(["split", "held_out"], count),
             "part": np.concatenate([np.zeros(count, int), np.arange(count) % 5]),
-            "site": [name.split("-")[1] for name in names] * 2,
+            "site": list(map(site_of, names)) * 2,
             "cancer": [CLASSES["cancer"][number % 3] for number in range(count)] * 2,
         },
         index=[f"{fit}-{fold}-{name}" for fit in measured for name in names],
@@ -207,7 +212,7 @@ def _embeddings(test: int, seed: str) -> anndata.AnnData:
     obs = pd.DataFrame(
         {
             "patient": names,
-            "site": [name.split("-")[1] for name in names],
+            "site": list(map(site_of, names)),
             "cancer": cancers,
             "role": ["train"] * 40 + ["val"] * 20 + ["test"] * test,
         },

@@ -4,10 +4,12 @@ TensorFlow is not needed: images are given to TFDS as encoded bytes, the files a
 Imported only where a benchmark is prepared or read: TFDS takes a second to import.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import grain
+import pandas as pd
 import tensorflow_datasets as tfds
 
 from pathfm.benchmarks.known import Found, Known
@@ -18,10 +20,14 @@ from pathfm.progress import track
 SPLITS = {"train": "train", "val": "validation", "test": "test"}  # role → split of TFDS
 TEXTS = ("unit", "patient", "slide")
 AHEAD = 4  # images for each thread
+SHARD = 256_000_000  # bytes: TFDS holds a shard in memory
 
 
-class PathologyBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Writes what was found in a download: image, label, and as text unit, patient and slide (empty: not published)."""
+class PathologyBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
+    """Writes what was found in a download, in its order: image, label, and as text unit, patient and slide (empty: not published).
+
+    Shards are written one by one: a `GeneratorBasedBuilder` sorts a split of more than a gigabyte in files that it opens by TensorFlow.
+    """
 
     VERSION: ClassVar = tfds.core.Version(VERSION)
     # TFDS would look beside our code for checksums of downloads, by importlib_resources, which it does not bring along.
@@ -47,17 +53,26 @@ class PathologyBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             license=known.licence,
         )
 
-    def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-        roles = self._found.table["role"]
-        return {split: self._generate_examples(role) for role, split in SPLITS.items() if (roles == role).any()}
+    def _shard_iterators_per_split(self, dl_manager) -> dict[str, list[Callable[[], Iterator]]]:
+        found = self._found
+        images = max(1, SHARD * len(found.table) // max(found.size, 1))
+        shards = {}
+        for role, split in SPLITS.items():
+            rows = found.table[found.table["role"] == role]
+            steps = iter(track(range(len(rows)), f"{self.name}: writing {split}", unit="images"))
+            parts = [rows[first : first + images] for first in range(0, len(rows), images)]
+            if parts:
+                shards[split] = [partial(self._examples, part, steps, part is parts[-1]) for part in parts]
+        return shards
 
-    def _generate_examples(self, role: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        table = self._found.table[self._found.table["role"] == role]
-        images = grain.MapDataset.source(table.index.tolist()).map(self._found.encoded)
+    def _examples(self, rows: pd.DataFrame, steps: Iterator[int], last: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+        images = grain.MapDataset.source(rows.index.tolist()).map(self._found.encoded)
         stream = images.to_iter_dataset(grain.ReadOptions(num_threads=cores(), prefetch_buffer_size=AHEAD * cores()))
-        rows = track(table.itertuples(), f"{self.name}: writing {SPLITS[role]}", len(table), "images")
-        for row, image in zip(rows, stream, strict=True):
+        for row, image in zip(rows.itertuples(), stream, strict=True):
+            next(steps)
             yield row.unit, {"image": image, "label": row.label, **{name: getattr(row, name) for name in TEXTS}}
+        if last:
+            next(steps, None)  # the last line of progress
 
 
 def builder(known: Known, found: Found, data_dir: str) -> PathologyBuilder:

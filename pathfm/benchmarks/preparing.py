@@ -19,7 +19,7 @@ from pathfm.errors import InputError
 from pathfm.files import alone, read_json, refuse_full_disk, write_json, write_parquet
 from pathfm.progress import say, track
 
-ROOM = 2.2  # times the images' bytes: TFDS sorts in files of its own before it writes
+ROOM = 1.2  # times the bytes of the images
 
 
 def prepare(known: Known, folder: Path, out: Path, subset: bool = False) -> Path:

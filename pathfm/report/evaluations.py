@@ -88,6 +88,14 @@ class Evaluation:
         return None if self.about.get("approach") == "base" else self.card.get("base")
 
     @property
+    def unmoved(self) -> bool:
+        """Whether training left the weights as they were: those of the base, or of step 0; of several folds in each."""
+        if self.by_fold:
+            return all(one.unmoved for one in self.by_fold)
+        own = self.pooling != "mean"  # attention that was trained with the tower is not the base's
+        return self.base is not None and (self.weight_hash == self.base["weight_hash"] or (self.card.get("step") == 0 and not own))
+
+    @property
     def approach(self) -> str:
         """The objective; with another patient's expression it says so."""
         pairing = self.card.get("pairing")

@@ -16,6 +16,7 @@ from pathfm.tasks.task import EXPRESSION_OBS, PREDICTIONS, SCORES, Result
 
 FORMAT = 2
 EMBEDDING_OBS = ["patient", "site", "cancer", "role"]
+OPTIONAL = ["site"]  # of predictions: earlier versions of format 2 did not write it
 AGAIN = "evaluate again with this version of pathfm"
 
 
@@ -103,13 +104,18 @@ class EvaluationFolder:
         return earlier.scores(read_parquet(self.scores, earlier.SCORES))
 
     def read_predictions(self) -> pd.DataFrame:
-        """The columns of PREDICTIONS but `probability`; no row for an evaluation of expression alone."""
+        """The columns of PREDICTIONS but `probability`; no row for an evaluation of expression alone.
+
+        `site` is empty where it is not known, as in what an earlier version wrote.
+        """
         columns = [name for name in PREDICTIONS if name != "probability"]
         if not self.predictions.exists():
             return pd.DataFrame(columns=columns)
         if self._format == FORMAT:
-            return read_parquet(self.predictions, columns)
-        return earlier.predictions(read_parquet(self.predictions, [name for name in columns if name != "probe"]))
+            table = read_parquet(self.predictions, columns, OPTIONAL)
+        else:
+            table = earlier.predictions(read_parquet(self.predictions, [name for name in columns if name != "probe"], OPTIONAL))
+        return table if "site" in table else table.assign(site="")
 
     def read_expression(self) -> anndata.AnnData | None:
         """Predicted expression with the true one in the layer `truth`; None where there is none, InputError when it is broken."""

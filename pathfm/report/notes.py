@@ -1,7 +1,7 @@
 """What a reader must know below a table, and what warns him; the words are made from flags and facts."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,11 +9,9 @@ import numpy as np
 
 from pathfm.report.evaluations import HEADLINE, Evaluation
 from pathfm.report.warnings import warnings_of
-from pathfm.report.words import DAGGER, DOUBLE_DAGGER, too_few_hospitals
-from pathfm.statistics.bootstrap import Draws
+from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, too_few_hospitals
 from pathfm.statistics.scores import large_classes
 from pathfm.tasks.fits import FITS, HELD_OUT
-from pathfm.tasks.registry import BY_NAME
 
 
 @dataclass(frozen=True)
@@ -32,27 +30,30 @@ def notes_of(
     pairs: Sequence[tuple[Evaluation, list[Evaluation]]],
     rows: Sequence[Any],
     columns: dict[str, str],
-    draws: Draws,
 ) -> Iterator[Note]:
     """The notes of a table of these `rows`; `columns` is task to column."""
     if any(one.smoke for one in evaluations):
         yield Note("these scores only show that the commands work; they mean nothing", "smoke")
     yield Note(
-        "balanced accuracy in %, expression as mean Pearson r in %; brackets: 95 % percentile intervals of "
-        f"{draws.count:,} paired bootstrap draws over patients, stratified by class"
+        "balanced accuracy in %, expression as mean Pearson r in % within cancer type, beside it raw, and within site and cancer type; "
+        "brackets: 95 % intervals, each by itself"
     )
+    yield from _units(rows, columns)
     if any(row.kind == "delta" for row in rows):
-        yield Note("mean Δ is over the tasks that have a difference in that row")
+        yield Note("mean Δ is over the tasks that have a difference in that row, without the further measures of expression")
+        yield Note(
+            f"{ARROWS['up']}, {ARROWS['down']}: a difference that leaves 0 out together with all other tasks of its row (band of 95 % "
+            "over the family); an interval may leave 0 out by itself without one"
+        )
     for base, all_tuned in pairs:
         for one in (base, *all_tuned):
             yield from _of_run(one, base)
     if any(cell.one_sided for row in rows for cell in row.cells):
-        yield Note(f"{DAGGER}: a gain (interval above 0) in one of the two fits only")
+        yield Note(
+            f"{DAGGER}: a gain (interval above 0) in one of the two fits only, and the interval of the fits' difference leaves 0 out"
+        )
     if any(cell.unconverged for row in rows for cell in row.cells):
         yield Note(f"{DOUBLE_DAGGER}: a probe of that score did not converge, so the score is not that of its optimum")
-    images = sorted({task for one in evaluations for task in _of_images(one)}, key=list(columns).index)
-    if images:
-        yield Note(f"unit of the bootstrap is the image, since patients are not known: {', '.join(columns[task] for task in images)}")
     yield from dict.fromkeys(note for base, all_tuned in pairs for one in (base, *all_tuned) for note in _left_out(one))
     yield from _pretrained(evaluations)
     for warning in warnings_of(evaluations, pairs):
@@ -63,10 +64,21 @@ def notes_of(
             yield Note(f"{one.name}: an earlier version of pathfm evaluated it and did not write down whether probes converged")
 
 
+def _units(rows: Sequence[Any], columns: dict[str, str]) -> Iterator[Note]:
+    """What was counted as independent in each column: the same for all rows of a fit, said once where both fits agree."""
+    said: dict[str, list[str]] = {}
+    for number, column in enumerate(columns.values()):
+        units = dict.fromkeys(row.cells[number].unit for row in rows if row.cells[number].unit)
+        if units:
+            said.setdefault("; or ".join(units), []).append(column)
+    for unit, names in said.items():
+        yield Note(f"unit of the intervals of {', '.join(names)}: {unit}")
+
+
 def _of_run(one: Evaluation, base: Evaluation) -> Iterator[Note]:
     if len(one.folds) > 1:
         folds = ", ".join(map(str, one.folds))
-        yield Note(f"{one.name} stands for the folds {folds}: their patients together, for expression by Fisher z of each gene")
+        yield Note(f"{one.name} stands for the folds {folds}: their patients together, for expression r of each fold joined by Fisher z")
     if one is not base and one.pooling != base.pooling:
         yield Note(f"{one.name}: a patient's feature is {_POOLED[one.pooling]}, that of its base {_POOLED[base.pooling]}")
 
@@ -112,9 +124,3 @@ def _left_out(run: Evaluation) -> Iterator[Note]:
         without = sorted((named | set(truth)) - large)
         if without and len(large) > 1:
             yield Note(f"{FITS[fit].label}: {column} goes without classes of too few scored patients or hospitals: {', '.join(without)}")
-
-
-def _of_images(run: Evaluation) -> Iterable[str]:
-    for task, rows in run.predictions.groupby("task"):
-        if task in BY_NAME and BY_NAME[task].source == "benchmark" and (rows["unit"] == rows["patient"]).all():
-            yield task

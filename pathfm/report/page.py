@@ -13,10 +13,12 @@ from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
 from pathfm.report.facts import changed, made, measures
 from pathfm.report.figures import Named
 from pathfm.report.folder import EvaluationFolder
+from pathfm.report.forest import forest_figure
 from pathfm.report.plots import require_report
+from pathfm.report.rendering import LIMITS, limit_lines
 from pathfm.report.table import Table, base_label, make_table, tuned_label
-from pathfm.report.verdict import direction, flags, verdict
-from pathfm.report.words import MISSING, number
+from pathfm.report.verdict import flags, verdict
+from pathfm.report.words import MISSING, UNCHANGED, number
 from pathfm.tasks.fits import FITS, Fit
 
 READING = (
@@ -27,18 +29,25 @@ READING = (
     ),
     (
         "Δ",
-        "Tuned minus its own base, in percentage points, on the same patients. ▲ and ▼ mark a difference whose interval leaves zero out.",
+        "Tuned minus its own base, in percentage points, on the same patients. ▲ and ▼ mark a difference that leaves zero out in a band "
+        "that holds all tasks of the row together in 95 % of cases; in a mean Δ, one whose interval leaves zero out.",
     ),
     (
         "Interval",
-        "In brackets, 95 %, from a bootstrap over patients (images where the patient is not known). Base, tuned and all tasks share each "
-        "draw, so the interval of a Δ is that of the paired difference, and tells nothing of other trainings or cohorts. Even if "
-        "nothing had changed, about one interval in twenty would leave zero out.",
+        "In brackets, 95 %, each by itself, by Student’s t over what is independent: the sites (hospitals) of the patients where they are "
+        "known, else patients, else images; point at a cell to see which. It is the interval of the paired difference, and tells nothing "
+        "of other trainings. Even if nothing had changed, about one interval in twenty would leave zero out; an arrow allows for that.",
+    ),
+    (
+        "What could have been shown",
+        "The smallest true difference that would have been seen four times in five; how many patients of the same kind would show one "
+        "point; and the loss beyond which the interval leaves nothing.",
     ),
     (
         "Two fits",
         "The tuned encoder was trained on the split’s training patients and may have memorised them, so a probe fitted on their features "
-        "can mislead. The held-out fit uses test patients only. A gain that stands in one fit alone (†) is not yet a gain.",
+        "can mislead. The held-out fit uses test patients only. A gain that stands in one fit alone, where the fits differ by "
+        "more than chance (†), is not yet a gain.",
     ),
     (
         "n too small",
@@ -96,7 +105,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         verdict=verdict(table),
         tables=[block(table, FITS[fit], probe) for fit, probe in table.titles],
         flags=flags(table),
-        sections=sections(pairs, runs),
+        sections=sections(table, pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
         made=made([one for run in runs.values() for one in of_single_folds(run)]),
         reading=READING,
@@ -139,31 +148,40 @@ def block(table: Table, fit: Fit, probe: str) -> dict:
         "caption": fit.caption,
         "columns": table.columns,
         "groups": groups,
+        "limits_title": LIMITS,
+        "limits": limit_lines(table, (fit.name, probe)),
         "notes": [note[:1].upper() + note[1:] + "." for note in notes],
     }
 
 
 def shown(cell: Cell, kind: str) -> dict:
     """A cell for the template; a difference whose interval leaves zero out has a direction."""
-    marks = {"one_sided": cell.one_sided, "unconverged": cell.unconverged}
+    marks = {"one_sided": cell.one_sided, "unconverged": cell.unconverged, "unit": cell.unit}
     if cell.value is None:
         value, note = (MISSING, "") if cell.empty else ("", cell.text)
         return {"value": value, "interval": "", "direction": "", "note": note, **marks}
     signed = kind == "delta"
     value, low, high = (number(one, signed) for one in (cell.value, cell.low, cell.high))
-    way = direction(cell) if signed else ""
-    return {"value": value, "interval": f"[{low}, {high}]", "direction": way, "note": "", **marks}
+    note = UNCHANGED if cell.unchanged and signed else ""
+    interval = "" if note and cell.point else f"[{low}, {high}]"
+    return {"value": "" if note else value, "interval": interval, "direction": cell.arrow, "note": note, **marks}
 
 
-def sections(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named]) -> list[dict]:
+def sections(table: Table, pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named]) -> list[dict]:
     """The figures under their headings; what is absent is said."""
     everyone = list(runs.values())
     single = [one for run in everyone for one in of_single_folds(run)]
-    training = figures.training_figure(single)
+    training, forest = figures.training_figure(single), forest_figure(table)
     expression = [
         figure for base, tuned in pairs for figure in figures.expression_figures(runs[id(base)], [runs[id(one)] for one in tuned])
     ]
     return [
+        {
+            "title": "Differences",
+            "figures": [forest] if forest else [],
+            "measures": None,
+            "absent": "No run was compared with its base.",
+        },
         {
             "title": "Training",
             "figures": [training] if training else [],

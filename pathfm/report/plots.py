@@ -117,6 +117,19 @@ def change_panel(before: np.ndarray, after: np.ndarray, limits: tuple[float, flo
         return svg(ax)
 
 
+def forest_panel(rows: Sequence[tuple[str, float, tuple[float, float], tuple[float, float]]], limits: tuple[float, float]) -> str:
+    """Differences in points from above to below: name, value, its interval (thick) and its band (thin), and a line at no difference."""
+    with axes(PANEL[0], 0.8 + 0.24 * len(rows)) as ax:
+        ax.axvline(0, color=MUTED, linewidth=1)
+        for place, (_, value, interval, band) in enumerate(rows):
+            ax.plot(band, (place, place), color=SERIES[0], linewidth=1, solid_capstyle="butt")
+            ax.plot(interval, (place, place), color=SERIES[0], linewidth=2.8, solid_capstyle="butt")
+            ax.plot(value, place, color=SERIES[1], marker="o", markersize=4.5)
+        ax.set(xlabel="Δ, points", xlim=limits, ylim=(len(rows) - 0.4, -0.6))
+        ax.set_yticks(range(len(rows)), [shortened(name) for name, *_ in rows])
+        return svg(ax)
+
+
 def tsne(vectors: np.ndarray) -> np.ndarray:
     """[patients, 2] float64: t-SNE of standardised vectors [patients, features], seeded, started from their principal components."""
     from sklearn.decomposition import PCA

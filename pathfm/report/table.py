@@ -6,10 +6,14 @@ from pathlib import Path
 
 from pathfm.errors import InputError
 from pathfm.report import rendering
-from pathfm.report.cells import Cell, Measured, mean_of, measure
+from pathfm.report.cells import Cell
 from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
+from pathfm.report.limits import Limits, limits_of
+from pathfm.report.measured import BESIDE, EXPRESSION, Key, Measured, mean_difference, measure
 from pathfm.report.notes import Note, notes_of
-from pathfm.statistics.bootstrap import Draws
+from pathfm.report.units import known_sites
+from pathfm.statistics.estimate import LEVEL, difference_of
+from pathfm.statistics.intervals import family_level, of_difference
 from pathfm.tasks.fits import FITS
 from pathfm.tasks.registry import TASKS
 
@@ -38,11 +42,15 @@ class Table:
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    limits: tuple[Limits, ...]  # what each row of differences could have shown
     notes: tuple[Note, ...]
     smoke: bool
 
     def block(self, fit: str, probe: str = HEADLINE) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.fit == fit and row.probe == probe)
+
+    def limits_of(self, fit: str, probe: str = HEADLINE) -> tuple[Limits, ...]:
+        return tuple(one for one in self.limits if one.fit == fit and one.probe == probe)
 
     @property
     def titles(self) -> dict[tuple[str, str], str]:
@@ -60,35 +68,41 @@ class Table:
         return rendering.csv_text(self)
 
 
-def make_table(folders: Iterable[str | Path], draws: Draws | None = None) -> Table:
+def make_table(folders: Iterable[str | Path]) -> Table:
     """The table of the evaluations in `folders`; InputError when one is unfinished or a pair must not be compared."""
     evaluations = [Evaluation.read(folder) for folder in folders]
     if not evaluations:
         raise InputError("no evaluation is given; name at least one folder that `python -m pathfm.evaluate` has finished")
-    draws = draws or Draws()
-    columns = _columns(evaluations)
+    sites, columns = known_sites(evaluations), _columns(evaluations)
     pairs = over_folds(paired(evaluations))
-    blocks = dict.fromkeys(block for base, tuned in pairs for one in (base, *tuned) for block in one.blocks)
-    rows = [row for block in blocks for row in _block(block, pairs, columns, draws)]
-    shown = tuple(columns.values()) + (MEAN,)
+    probes = dict.fromkeys(block for base, tuned in pairs for one in (base, *tuned) for block in one.blocks)
+    blocks = [_block(probe, pairs, columns, sites) for probe in probes]
+    rows = tuple(row for block, _ in blocks for row in block)
+    limits = tuple(one for _, block in blocks for one in block)
     smoke = any(one.smoke for one in evaluations)
-    return Table(shown, tuple(rows), tuple(notes_of(evaluations, pairs, rows, columns, draws)), smoke)
+    return Table((*columns.values(), MEAN), rows, limits, tuple(notes_of(evaluations, pairs, rows, columns)), smoke)
 
 
-def _block(probe: str, pairs: list[tuple[Evaluation, list[Evaluation]]], columns: dict[str, str], draws: Draws) -> list[Row]:
-    """The rows of one probe, or of the headline, fit by fit; rows without anything are left out."""
-    rows = []
+def _block(
+    probe: str, pairs: list[tuple[Evaluation, list[Evaluation]]], columns: dict[str, str], sites: dict[str, str]
+) -> tuple[list[Row], list[Limits]]:
+    """The rows of one probe, or of the headline, fit by fit, and what its differences could show; rows without anything are left out."""
+    rows: list[Row] = []
+    limits: list[Limits] = []
     every_tuned = [tuned for _, all_tuned in pairs for tuned in all_tuned]
     for base, all_tuned in pairs:
-        ours = measure(base.block(probe), draws)
+        ours = measure(base.block(probe), sites)
         label = base_label(base, [one for one, _ in pairs])
         rows += [Row(fit, "base", label, base.name, _cells(ours, fit, columns)) for fit in FITS]
         for tuned in all_tuned:
-            same = ours if tuned.folds == base.folds else measure(base.of_folds(tuned.folds).block(probe), draws)
-            rows += _tuned_rows(tuned, tuned_label(tuned, every_tuned), same, measure(tuned.block(probe), draws), columns)
+            same = ours if tuned.folds == base.folds else measure(base.of_folds(tuned.folds).block(probe), sites)
+            theirs, label = measure(tuned.block(probe), sites), tuned_label(tuned, every_tuned)
+            differences = {fit: _differences(same, theirs, fit, columns) for fit in FITS}
+            rows += _tuned_rows(tuned, label, theirs, differences, columns)
+            limits += [limits_of(fit, label, found) for fit, found in differences.items() if any(one.there for one in found.values())]
     order = list(FITS)
     rows = [replace(row, probe=probe) for row in rows if not all(cell.empty for cell in row.cells)]
-    return sorted(rows, key=lambda row: order.index(row.fit))
+    return sorted(rows, key=lambda row: order.index(row.fit)), [replace(one, probe=probe) for one in limits]
 
 
 def base_label(base: Evaluation, bases: list[Evaluation]) -> str:
@@ -101,40 +115,74 @@ def base_label(base: Evaluation, bases: list[Evaluation]) -> str:
 
 
 def tuned_label(tuned: Evaluation, every_tuned: list[Evaluation]) -> str:
-    """The approach, of several alike with the run's name."""
+    """The approach, of several alike with the run's name; weights that training left as they were are called that."""
     alike = [one for one in every_tuned if one.approach == tuned.approach]
-    return tuned.approach if len(alike) == 1 else f"{tuned.approach}: {tuned.name}"
+    label = tuned.approach if len(alike) == 1 else f"{tuned.approach}: {tuned.name}"
+    return f"{label} (the weights of its base)" if tuned.unmoved else label
 
 
 def _columns(evaluations: list[Evaluation]) -> dict[str, str]:
-    """Task to column: the poster's ten, then whatever else was scored."""
+    """Task to column: the poster's ten, then whatever else was scored; expression is followed by its further measures."""
     columns = {task.name: task.column for task in TASKS}
+    if any(EXPRESSION in set(one.scores["task"]) for one in evaluations):
+        columns |= BESIDE
     for one in evaluations:
         columns |= {task: column for task, column in zip(one.scores["task"], one.scores["column"], strict=True) if task not in columns}
     return columns
 
 
-def _cells(measured: dict[tuple[str, str], Measured], fit: str, columns: dict[str, str]) -> tuple[Cell, ...]:
+def _cells(measured: dict[Key, Measured], fit: str, columns: dict[str, str]) -> tuple[Cell, ...]:
     """The last, the mean difference, stays empty."""
     return tuple(measured.get((task, fit), Measured()).cell() for task in columns) + (Cell(),)
 
 
-def _tuned_rows(tuned: Evaluation, label: str, ours: dict, theirs: dict, columns: dict[str, str]) -> list[Row]:
-    differences = {fit: [theirs.get((task, fit), Measured()).minus(ours.get((task, fit), Measured())) for task in columns] for fit in FITS}
-    in_both = [all(one.value is not None for one in pair) for pair in zip(*differences.values(), strict=True)]
+def _differences(ours: dict[Key, Measured], theirs: dict[Key, Measured], fit: str, columns: dict[str, str]) -> dict[str, Measured]:
+    """By task and, last, under MEAN over the tasks that have one."""
+    found = {task: theirs.get((task, fit), Measured()).minus(ours.get((task, fit), Measured())) for task in columns}
+    return found | {MEAN: mean_difference(_of_tasks(found))}
+
+
+def _of_tasks(found: dict[str, Measured]) -> list[Measured]:
+    """Without the further measures of a task that is there already."""
+    return [one for task, one in found.items() if task not in BESIDE and task != MEAN and one.there]
+
+
+def _tuned_rows(
+    tuned: Evaluation, label: str, theirs: dict[Key, Measured], differences: dict[str, dict[str, Measured]], columns: dict[str, str]
+) -> list[Row]:
     rows = []
     for fit, found in differences.items():
         other = next(rest for name, rest in differences.items() if name != fit)
-        cells = [replace(one.cell(), one_sided=_one_sided(one.cell(), match.cell())) for one, match in zip(found, other, strict=True)]
-        alike = [mean_of([one for one, kept in zip(measured, in_both, strict=True) if kept]).cell() for measured in (found, other)]
-        cells.append(replace(mean_of(found).cell(), one_sided=_one_sided(*alike)))
+        level = family_level([one.estimate for one in _of_tasks(found)])
+        cells = []
+        for task, one in found.items():
+            pair = (one, other[task]) if task != MEAN else _means_of_both(found, other)
+            band = _band(one, LEVEL if task in (MEAN, *BESIDE) else level)
+            cells.append(replace(one.cell(), band=band, one_sided=_one_sided(*pair)))
         rows.append(Row(fit, "tuned", label, tuned.name, _cells(theirs, fit, columns)))
         rows.append(Row(fit, "delta", label, tuned.name, tuple(cells)))
     return rows
 
 
-def _one_sided(cell: Cell, match: Cell) -> bool:
-    """Whether one fit shows a gain (an interval above 0) that the other, which has a value, does not."""
-    if cell.value is None or match.value is None:
+def _band(one: Measured, level: float) -> tuple[float, float] | None:
+    """The interval of this level, in points."""
+    if not one.there:
+        return None
+    low, high = of_difference(one.estimate, level)
+    return 100 * float(low), 100 * float(high)
+
+
+def _means_of_both(found: dict[str, Measured], other: dict[str, Measured]) -> tuple[Measured, Measured]:
+    """The mean differences of two fits over the tasks that both have."""
+    both = [task for task, one in found.items() if task not in (MEAN, *BESIDE) and one.there and other[task].there]
+    return mean_difference([found[task] for task in both]), mean_difference([other[task] for task in both])
+
+
+def _one_sided(one: Measured, match: Measured) -> bool:
+    """Whether one fit shows a gain (an interval above 0) that the other does not, and the two differ by more than chance."""
+    if not one.there or not match.there:
         return False
-    return (cell.low > 0) != (match.low > 0)
+    if (one.cell().beyond == "up") == (match.cell().beyond == "up"):
+        return False
+    low, high = of_difference(difference_of(one.estimate, match.estimate), LEVEL)
+    return bool(low > 0 or high < 0)

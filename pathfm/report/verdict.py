@@ -1,19 +1,12 @@
-"""What a table says, in words: which tasks moved beyond their interval, and what a reader must not trust."""
+"""What a table says, in words: which tasks moved beyond the 95 % band of all tasks of them, and what a reader must not trust."""
 
 from collections.abc import Iterable
 
-from pathfm.report.cells import Cell
+from pathfm.report.measured import BESIDE
 from pathfm.report.table import MEAN, Row, Table
 from pathfm.report.words import listed, number
 from pathfm.statistics.scores import SMALLEST_CLASS
 from pathfm.tasks.fits import FITS, HELD_OUT, SPLIT
-
-
-def direction(cell: Cell) -> str:
-    """ "up" or "down" when the interval of a difference leaves 0 out, else an empty string."""
-    if cell.value is None:
-        return ""
-    return "up" if cell.low > 0 else "down" if cell.high < 0 else ""
 
 
 def verdict(table: Table) -> list[str]:
@@ -26,24 +19,27 @@ def verdict(table: Table) -> list[str]:
 
 def _of_run(row: Row, table: Table) -> Iterable[str]:
     cells = {column: cell for column, cell in zip(table.columns, row.cells, strict=True) if cell.value is not None}
+    cells = {column: cell for column, cell in cells.items() if column not in BESIDE.values()}
     mean = cells.pop(MEAN, None)
     if mean is None:
         yield f"{_capital(row.approach)} shares no scored task with its base."
         return
+    if all(cell.unchanged for cell in [mean, *cells.values()]):
+        yield f"{_capital(row.approach)} changed no prediction."
+        return
     moved = {
-        way: [f"{column} ({number(cell.value, True)})" for column, cell in cells.items() if direction(cell) == way]
-        for way in ("up", "down")
+        way: [f"{column} ({number(cell.value, True)})" for column, cell in cells.items() if cell.arrow == way] for way in ("up", "down")
     }
     if not any(moved.values()):
-        yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond the 95 % interval."
+        yield f"{_capital(row.approach)} moved none of {_tasks(len(cells))} beyond the 95 % band of all tasks."
     else:
         parts = [f"{word} on {listed(moved[way])}" for way, word in (("up", "better"), ("down", "worse")) if moved[way]]
         count = sum(map(len, moved.values()))
-        yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % interval: {'; '.join(parts)}."
+        yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % band of all tasks: {'; '.join(parts)}."
         if gains := [gain for gain in _one_sided_gains(row, table) if gain in moved["up"]]:
             yield f"{_capital(HELD_OUT.subject)} does not show the gain on {listed(gains)}."
     gain = f"a gain that {HELD_OUT.subject} does not show" if mean.one_sided else "a gain"
-    sign = {"up": gain, "down": "a loss", "": "not to be told from zero"}[direction(mean)]
+    sign = {"up": gain, "down": "a loss", "": "not to be told from zero"}[mean.arrow]
     interval = f"[{number(mean.low, True)}, {number(mean.high, True)}]"
     yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."
 
@@ -63,8 +59,8 @@ def _one_sided(table: Table) -> Iterable[str]:
 
 
 def _one_sided_gains(row: Row, table: Table) -> list[str]:
-    cells = zip(table.columns, row.cells, strict=True)
-    return [f"{column} ({number(cell.value, True)})" for column, cell in cells if cell.one_sided and direction(cell) == "up"]
+    cells = [pair for pair in zip(table.columns, row.cells, strict=True) if pair[0] not in BESIDE.values()]
+    return [f"{column} ({number(cell.value, True)})" for column, cell in cells if cell.one_sided and cell.beyond == "up"]
 
 
 def _too_small(table: Table) -> Iterable[str]:

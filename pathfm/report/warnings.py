@@ -18,7 +18,7 @@ def warnings_of(evaluations: Sequence[Evaluation], pairs: Pairs) -> list[str]:
     kinds = {
         "patients that the encoder was trained on were allowed among those scored, so scores may be too high": seen,
         "features were brought, and whether their encoder has seen patients who are scored is not known": brought,
-        "no step of training was better than its start, so that the weights are the base's": _where(joined, _unmoved),
+        "no step of its training was better than the start, so that its weights are those of its base": _where(joined, _unmoved),
         "a probe did not converge": _where(evaluations, lambda one: _flagged(one, "unconverged")),
         "only a part of a benchmark was there, so that its score cannot be laid beside published ones": _where(evaluations, _parts),
         "the difference is to the base on the same folds, and the base's own row is over more": [
@@ -41,7 +41,7 @@ def _where(runs: Iterable[Evaluation], found: Callable[[Evaluation], Iterable[st
 def _unmoved(run: Evaluation) -> Iterator[str]:
     """The folds whose tuned weights are those that they were tuned from; an empty text of a run of one fold."""
     for one in run.by_fold or (run,):
-        if one.base is not None and one.base["weight_hash"] == one.weight_hash:
+        if one.unmoved:
             yield f"fold {one.folds[0]}" if run.by_fold else ""
 
 

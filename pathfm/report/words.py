@@ -9,6 +9,8 @@ from pathfm.probes.held_out import PARTS
 MISSING = "–"
 DAGGER = "†"  # a gain in one fit only
 DOUBLE_DAGGER = "‡"  # a probe that did not converge
+ARROWS = {"": "", "up": "▲", "down": "▼"}
+UNCHANGED = "no prediction changed"
 
 
 def few(count: int) -> str:

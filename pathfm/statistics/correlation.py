@@ -15,17 +15,18 @@ LARGEST_R = 1 - 1e-7
 
 
 def pearson(prediction: np.ndarray, truth: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
-    """[genes]: the correlation over patients, per group (fold or part), joined over groups by Fisher z; never pooled.
+    """[genes]: the correlation over patients, per group (fold, part, cancer type), joined over groups by Fisher z; never pooled.
 
     prediction, truth [n, genes], groups [n]. A constant prediction counts 0. A gene whose truth is constant in a group has no value
     there and, constant in all of them, is NaN: that depends on the truth alone, so base and tuned lose the same genes.
     """
     groups = np.zeros(len(truth), int) if groups is None else groups
-    per_group = []
+    per_group, rows = [], []
     for members in members_of(groups):
         one = (unit_columns(prediction[members]) * unit_columns(truth[members])).sum(axis=0)
         per_group.append(np.where(np.ptp(truth[members], axis=0) > 0, one, np.nan))
-    return fisher_join(np.stack(per_group))
+        rows.append(len(members))
+    return fisher_join(np.stack(per_group), np.array(rows))
 
 
 def members_of(groups: np.ndarray) -> Iterator[np.ndarray]:
@@ -43,14 +44,23 @@ def unit_columns(values: np.ndarray) -> np.ndarray:
     return np.where(varies, centred / np.where(varies, norm, 1), 0)
 
 
-def fisher_join(correlations: np.ndarray) -> np.ndarray:
-    """[…]: tanh of the mean of artanh over the first axis, NaN entries left out; a single value stays as it is."""
+def fisher_join(correlations: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """[…]: tanh of the mean of artanh over the first axis, NaN entries left out; a single value stays as it is.
+
+    Each weighs rows − 3, the inverse of its variance (Fisher 1921); with three rows or fewer it has no say.
+    """
     if len(correlations) == 1:
         return correlations[0]
     there = ~np.isnan(correlations)
-    z = np.arctanh(np.clip(np.where(there, correlations, 0), -LARGEST_R, LARGEST_R)).sum(axis=0)
-    count = there.sum(axis=0)
-    return np.where(count > 0, np.tanh(z / np.maximum(count, 1)), np.nan)
+    weights = np.expand_dims(fisher_weight(rows), tuple(range(1, correlations.ndim))) * there
+    z = (weights * np.arctanh(np.clip(np.where(there, correlations, 0), -LARGEST_R, LARGEST_R))).sum(axis=0)
+    total = weights.sum(axis=0)
+    return np.where(total > 0, np.tanh(z / np.where(total > 0, total, 1)), np.nan)
+
+
+def fisher_weight(rows: np.ndarray) -> np.ndarray:
+    """What a correlation over so many rows weighs in a mean of z."""
+    return np.maximum(rows - 3, 0)
 
 
 def within(values: np.ndarray, strata: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -67,6 +77,25 @@ def within(values: np.ndarray, strata: np.ndarray, groups: np.ndarray) -> np.nda
             centred = values[rows] - values[rows].mean(axis=0)
             residual[rows] = np.where(np.ptp(values[rows], axis=0) > 0, centred, 0)
     return residual
+
+
+def within_types(
+    prediction: np.ndarray, truth: np.ndarray, types: np.ndarray, parts: np.ndarray, folds: np.ndarray, smallest: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prediction, truth [n, genes] and groups [n] for the r within (cancer) types, to be joined over the groups by Fisher z.
+
+    The mean of each type within its part is taken away, and r is then of each type in each fold; types of fewer than `smallest` rows
+    of a fold are one group there, without their differences. Parts of a fold are brought together since each of its types may be small.
+    """
+    names = combined_names(folds, types)
+    _, place, counts = np.unique(names, return_inverse=True, return_counts=True)
+    groups = np.where(counts[place] >= smallest, names, combined_names(folds, np.full(len(types), "others")))
+    return within(prediction, types, parts), within(truth, types, parts), groups
+
+
+def combined_names(*columns: np.ndarray) -> np.ndarray:
+    """[n] str: one name for each combination of what the columns [n] hold."""
+    return np.array(["/".join(map(str, names)) for names in zip(*columns, strict=True)], dtype=str)
 
 
 def chance(prediction: np.ndarray, truth: np.ndarray, groups: np.ndarray, sites: np.ndarray, permutations: int, seed: int) -> np.ndarray:
@@ -116,10 +145,11 @@ def _better_of(prediction: np.ndarray, truth: np.ndarray, groups: np.ndarray, or
         predicted[members], true[members] = unit_columns(prediction[members]), unit_columns(truth[members])
         varies.append(np.ptp(truth[members], axis=0) > 0)
     predicted, true = predicted.astype(np.float32), true.astype(np.float32)
+    rows = np.array(list(map(len, membership)))
 
     def joined(order: np.ndarray) -> np.ndarray:
         sums = np.stack([np.einsum("ng,ng->g", predicted[members], true[order[members]]) for members in membership])
-        return fisher_join(np.where(np.stack(varies), sums, np.nan))
+        return fisher_join(np.where(np.stack(varies), sums, np.nan), rows)
 
     observed = joined(np.arange(len(truth)))
     better = np.zeros(truth.shape[1], int)

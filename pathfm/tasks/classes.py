@@ -152,6 +152,7 @@ class _Problem:
             {
                 "unit": self.rows.units.astype(str),
                 "patient": self.rows.patients.astype(str),
+                "site": self.rows.sites.astype(str),
                 "truth": self.labels,
                 "prediction": self.classes[probabilities.argmax(axis=1)],
                 "probability": list(probabilities),

@@ -15,8 +15,8 @@ from pathfm.probes.held_out import held_out_parts, seed_of
 from pathfm.probes.protocol import Probe
 from pathfm.probes.target import Values
 from pathfm.progress import say
-from pathfm.statistics.correlation import chance, discoveries, from_cancer_type, pearson, summary, within
-from pathfm.statistics.scores import too_small
+from pathfm.statistics.correlation import chance, discoveries, from_cancer_type, pearson, summary, within_types
+from pathfm.statistics.scores import SMALLEST_CLASS, too_small
 from pathfm.tasks.fits import SPLIT
 from pathfm.tasks.task import EXPRESSION_OBS, SCORES, Features, People, PredictedExpression, Probing, Result, Rows, Task, able, score_rows
 
@@ -147,14 +147,14 @@ class _Problem:
 
     def measured(self, prediction: np.ndarray, parts: np.ndarray) -> dict[str, float]:
         """Raw and, where cancer types are known, within-cancer results by metric name."""
-        variants = {"": (prediction, self.truth)}
+        variants = {"": (prediction, self.truth, parts)}
         if len(np.unique(self.cancers)) > 1:
-            variants["within_cancer/"] = tuple(within(values, self.cancers, parts) for values in (prediction, self.truth))
+            variants["within_cancer/"] = within_types(prediction, self.truth, self.cancers, parts, np.zeros(len(parts)), SMALLEST_CLASS)
         results, permutations = {}, self.probing.permutations
-        for prefix, (guess, true) in variants.items():
-            results |= {prefix + key: value for key, value in summary(pearson(guess, true, parts)).items()}
+        for prefix, (guess, true, groups) in variants.items():
+            results |= {prefix + key: value for key, value in summary(pearson(guess, true, groups)).items()}
             if permutations:
-                p = chance(guess, true, parts, self.sites, permutations, seed_of(["expression", prefix, self.probing.seed]))
+                p = chance(guess, true, groups, self.sites, permutations, seed_of(["expression", prefix, self.probing.seed]))
                 results[f"{prefix}genes_fdr_below_0.05"] = float(discoveries(p))
         return results
 

@@ -33,7 +33,7 @@ SCORES = [
     *FLAGS,
 ]
 """The columns of scores.parquet; docs/formats.md says what they mean."""
-PREDICTIONS = ["task", "probe", "fit", "fold", "unit", "patient", "truth", "prediction", "probability"]
+PREDICTIONS = ["task", "probe", "fit", "fold", "unit", "patient", "site", "truth", "prediction", "probability"]
 EXPRESSION_OBS = ["patient", "fold", "probe", "fit", "part", "site", "cancer"]
 
 

@@ -16,7 +16,7 @@ from pathfm.benchmarks.prepared import NOTES, Place
 from pathfm.benchmarks.preparing import prepare
 from pathfm.cli import main
 from pathfm.errors import InputError
-from pathfm.files import read_json, write_json
+from pathfm.files import read_json, read_parquet, write_json
 from tests.benchmarks.downloads import MAKERS, make_bach, make_crc_msi, make_mhist
 
 MHIST = BENCHMARKS["mhist"]
@@ -42,6 +42,22 @@ def test_a_prepared_benchmark_is_the_download_to_the_last_pixel(name, tmp_path, 
         np.testing.assert_array_equal(ours.read(number), decoded(found.encoded(number), ""))
     assert READERS[name](str(folder)).units == ours.units
     assert "tensorflow" not in sys.modules
+
+
+def test_many_shards_of_a_split_keep_the_publishers_order_and_need_no_tensorflow(tmp_path, monkeypatch):
+    """TFDS would sort a split above a bound in files that it opens by TensorFlow; the bound is nothing here."""
+    from tensorflow_datasets.core import shuffle
+
+    from pathfm.benchmarks import builders
+
+    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 0)
+    monkeypatch.setattr(builders, "SHARD", 200_000)  # seven images of 96 × 96 px
+    prepare(BENCHMARKS["pcam"], MAKERS["pcam"](tmp_path / "download"), tmp_path / "out", subset=True)
+    assert len(list((tmp_path / "out").rglob("pcam-train.array_record-*-of-00006"))) == 6
+    table = read_parquet(tmp_path / "out" / "pcam" / "1.0.0" / "images.parquet")
+    assert (table.groupby("split")["record"].agg(list).map(lambda records: records == list(range(len(records))))).all()
+    ours = READERS["pcam"](str(tmp_path / "out"))
+    np.testing.assert_array_equal(ours.read(33), decoded(BENCHMARKS["pcam"].find(tmp_path / "download").encoded(33), ""))
 
 
 def test_what_is_prepared_is_read_by_tfds_itself(tmp_path):
@@ -129,10 +145,15 @@ def test_what_is_prepared_is_kept_and_a_part_is_not_taken_for_the_whole(tmp_path
         prepare(MHIST, download, tmp_path / "out")
 
 
-def test_a_full_disk_is_one_sentence(tmp_path, small_disk):
-    with pytest.raises(InputError, match="MB free"):
-        prepare(MHIST, make_mhist(tmp_path / "download", images=8), small_disk / "out", subset=True)
-    assert not Place(small_disk / "out", "mhist").final.exists()
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_full_disk_is_one_sentence_also_when_others_fill_it_meanwhile(asked, tmp_path, small_disk, monkeypatch):
+    if not asked:
+        monkeypatch.setattr("pathfm.benchmarks.preparing.ROOM", 0.0)
+    download = MAKERS["crc_9"](tmp_path / "download") if asked else MAKERS["mhist"](tmp_path / "download", images=10)
+    (small_disk / "others").write_bytes(bytes(1_600_000))
+    with pytest.raises(InputError, match="cannot write .* free some space"):
+        prepare(BENCHMARKS["crc_9" if asked else "mhist"], download, small_disk / "out", subset=True)
+    assert [entry.name for entry in (small_disk / "out").iterdir()] == [".lock"]
 
 
 def test_folders_that_are_not_prepared_name_the_command(tmp_path):

@@ -24,13 +24,11 @@ from pathfm.report.table import make_table
 from pathfm.settings.command_line import load, overridden
 from pathfm.settings.evaluation import EvaluateConfig
 from pathfm.settings.schema import from_dict
-from pathfm.statistics.bootstrap import Draws
 from pathfm.weights.card import Card, SeenModality
 from pathfm.weights.folder import save_weights
 from tests.small_cohort import TILE, make_small_cohort
 
 CONFIG = str(Path(__file__).resolve().parents[2] / "configs" / "evaluate.py")
-FEW = Draws(20)
 
 pytestmark = pytest.mark.slow
 
@@ -116,14 +114,14 @@ def test_it_takes_part_in_scores_predictions_and_table_beside_the_probes_of_toda
 
     others = scores[scores["probe"] != "knn"].reset_index(drop=True)
     assert others.equals(alone.read_scores()[list(others)])  # nothing of the others changes
-    table, before = make_table([files.path], FEW), make_table([alone.path], FEW)
+    table, before = make_table([files.path]), make_table([alone.path])
     assert [row.cells for row in table.block("split")] == [row.cells for row in before.block("split")]
     assert list(table.titles) == [("split", ""), ("held_out", ""), ("split", "knn"), ("held_out", "knn")]
     assert "**Probes fitted on the split's training patients (knn)**" in table.to_markdown()
     for fit in ("split", "held_out"):
         cells = dict(zip(table.columns, table.block(fit, "knn")[0].cells, strict=True))
-        for task, column in (("tp53", "TP53"), ("expression", "expression")):
-            value = knn.loc[(knn["task"] == task) & (knn["fit"] == fit) & knn["headline"], "value"].item()
+        for metric, column in (("balanced_accuracy", "TP53"), ("within_cancer/mean_pearson", "expression")):
+            value = knn.loc[(knn["column"] == column) & (knn["fit"] == fit) & (knn["metric"] == metric), "value"].item()
             assert cells[column].value == pytest.approx(100 * value)
 
 
@@ -141,13 +139,13 @@ def test_its_predictions_are_those_of_scikit_learn_at_the_chosen_k(evaluated, co
 
 def test_the_first_probe_that_takes_a_task_gives_its_headline(evaluated, tmp_path):
     files = evaluated(tmp_path, "--config.probes=('knn', 'ridge')", "--config.tasks=('tp53', 'expression')")
-    table = make_table([files.path], FEW)
+    table = make_table([files.path])
     assert list(table.titles) == [("split", ""), ("held_out", ""), ("split", "ridge"), ("held_out", "ridge")]
     scores = files.read_scores()
     first, second = (dict(zip(table.columns, table.block("split", probe)[0].cells, strict=True)) for probe in ("", "ridge"))
-    value = scores[(scores["fit"] == "split") & scores["headline"]].set_index(["probe", "task"])["value"]
-    assert first["expression"].value == pytest.approx(100 * value["knn", "expression"], abs=1e-3)
-    assert second["expression"].value == pytest.approx(100 * value["ridge", "expression"], abs=1e-3)
+    value = scores[(scores["fit"] == "split") & (scores["metric"] == "within_cancer/mean_pearson")].set_index("probe")["value"]
+    assert first["expression"].value == pytest.approx(100 * value["knn"], abs=1e-3)
+    assert second["expression"].value == pytest.approx(100 * value["ridge"], abs=1e-3)
     assert first["TP53"].value is not None and second["TP53"].empty
 
 
@@ -158,7 +156,7 @@ def test_evaluations_by_other_probes_are_not_compared(evaluated, encoder, tmp_pa
     card = about["card"] | {"base": {"name": "tiny", "weight_hash": about["card"]["weight_hash"]}, "weight_hash": "1" * 64}
     write_json(about | {"card": card, "approach": "direct"}, tuned.about)
     with pytest.raises(InputError, match="cannot be compared: their options differ"):
-        make_table([base.path, tuned.path], FEW)
+        make_table([base.path, tuned.path])
 
 
 def test_an_unknown_probe_is_named_and_a_task_that_none_takes_is_left_out_with_a_line(evaluated, tmp_path, capsys):
@@ -178,6 +176,6 @@ def test_features_that_were_computed_elsewhere_stand_in_the_table_as_a_base_of_t
     done = evaluated(tmp_path / "done", f"--config.checkpoint={file}", f"--config.panel={encoder}")
     assert done.read_scores().equals(own.read_scores())
     assert read_json(done.about)["card"]["weight_hash"] == sha256(file)
-    table = make_table([own.path, done.path], FEW)
+    table = make_table([own.path, done.path])
     assert [row.label for row in table.block("split")] == ["base: tiny", "base: elsewhere"]
     assert any("features were brought" in note.text and "elsewhere" in note.text and note.kind == "warning" for note in table.notes)

@@ -24,7 +24,6 @@ from pathfm.settings.command_line import load
 from pathfm.settings.evaluation import EvaluateConfig
 from pathfm.settings.schema import from_dict
 from pathfm.settings.training import TrainConfig
-from pathfm.statistics.bootstrap import Draws
 from tests.benchmarks.downloads import make_crc_msi
 from tests.small_cohort import TILE, make_small_cohort
 
@@ -91,7 +90,7 @@ def test_base_and_tuned_are_scored_on_the_same_units_and_make_a_table(evaluation
     base, tuned = map(Evaluation.read, evaluations)
     assert set(base.scores["task"]) == {"mhist", "cancer", "tp53", "expression"}
     assert base.units().keys() == tuned.units().keys()
-    table = make_table(evaluations, Draws(50))
+    table = make_table(evaluations)
     assert [row.label for row in table.block("split")] == ["base", "direct", "direct, Δ"]
     cells = dict(zip(table.columns, table.block("split")[0].cells, strict=True))
     assert cells["MHIST"].value > 90  # a red channel is there to be seen by any tower
@@ -114,7 +113,7 @@ def test_a_prepared_benchmark_is_scored_and_its_patients_are_the_units(runs, coh
     assert (about["release"], about["unit"], about["images"]) == ("224px", "patient", 96)
     assert about["seen_patients"] == {"train": 0, "test": 0} and about["lacking"].startswith("train has 48 of 93,408")
     assert read_parquet(done / "predictions.parquet")["patient"].nunique() == 24
-    cell = dict(zip((table := make_table([done], Draws(50))).columns, table.block("split")[0].cells, strict=True))["CRC MSI"]
+    cell = dict(zip((table := make_table([done])).columns, table.block("split")[0].cells, strict=True))["CRC MSI"]
     assert cell.value > 90  # dark or bright is there to be seen by any tower
 
 
@@ -122,7 +121,7 @@ def test_few_patients_give_no_held_out_score_of_expression(evaluations):
     scores = Evaluation.read(evaluations[1]).scores
     held_out = scores[(scores["task"] == "expression") & (scores["fit"] == "held_out")]
     assert held_out["value"].isna().all() and held_out["too_small"].all()
-    cells = make_table(evaluations, Draws(50)).block("held_out")[0].cells
+    cells = make_table(evaluations).block("held_out")[0].cells
     assert cells[9].text.startswith("n too small (")
 
 
@@ -170,7 +169,7 @@ def test_a_run_with_trained_attention_is_evaluated_by_it_and_compared_with_a_bas
     done = evaluated(tuned, cohort, tmp_path / "evaluation", benchmarks={"mhist": str(mhist)})
     assert read_json(done / "evaluation.json")["pooling"] == "attention"
     assert read_json(evaluations[0] / "evaluation.json")["pooling"] == "mean"
-    table = make_table([evaluations[0], done], Draws(50))
+    table = make_table([evaluations[0], done])
     assert [row.label for row in table.block("split")] == ["base", "direct", "direct, Δ"]
     assert any("trained attention" in note.text and "mean over the tiles" in note.text for note in table.notes)
 
@@ -180,7 +179,7 @@ def test_a_fit_that_does_not_converge_is_marked_in_the_table(runs, cohort, tmp_p
     done = evaluated(runs[0], cohort, tmp_path, tasks=("cancer",))
     scores = read_parquet(done / "scores.parquet").set_index(["fit", "metric"])["unconverged"]
     assert (scores["split", "balanced_accuracy"], scores["held_out", "balanced_accuracy"]) == (1, 5)
-    assert "] ‡ |" in make_table([done], Draws(50)).to_markdown()
+    assert "] ‡ |" in make_table([done]).to_markdown()
 
 
 def test_a_panel_that_was_fitted_on_scored_patients_is_refused(runs, cohort, tmp_path):
@@ -206,4 +205,4 @@ def test_runs_on_other_tiles_are_not_compared(evaluations, tmp_path):
         (copy / path.name).write_bytes(path.read_bytes())
     (copy / "evaluation.json").write_text(json.dumps(about | {"tiles_hash": "0" * 64}))
     with pytest.raises(InputError, match="their tiles differ"):
-        make_table([base, copy], Draws(50))
+        make_table([base, copy])

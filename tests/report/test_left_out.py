@@ -64,7 +64,7 @@ def test_warnings_are_one_line_a_kind_the_important_first_and_pretraining_is_sai
         write_json(about, folder / "evaluation.json")
     notes = make_table(folders).notes
     warnings = [note.text for note in notes if note.kind == "warning"]
-    kinds = ["patients that the encoder", "no step of training", "a probe did not converge", "a probe's setting was chosen at the edge"]
+    kinds = ["patients that the encoder", "no step of its training", "a probe did not converge", "a probe's setting was chosen at the edge"]
     assert len(warnings) == 4 and all(said.startswith(kind) for said, kind in zip(warnings, kinds, strict=True))
     assert (
         warnings[0].endswith(": contrastive") and warnings[1].endswith(": direct") and "base (" in warnings[3] and "direct (" in warnings[3]

@@ -16,14 +16,13 @@ from pathfm.folders.metrics import read_metrics
 from pathfm.report import figures, plots
 from pathfm.report.curves import training_curve, validation_shares
 from pathfm.report.evaluations import Evaluation
+from pathfm.report.forest import forest_figure
 from pathfm.report.page import refuse_training_run, render, write_report
 from pathfm.report.table import make_table
 from pathfm.report.verdict import flags, verdict
-from pathfm.statistics.bootstrap import Draws
 from tests.evaluation_folders import GENES, VALIDATION_PATIENTS, write_evaluation, write_runs
 
 EVIL = "<script>alert(1)</script>"
-FEW = Draws(count=100)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,7 @@ def without_figures(folders):
 
 
 def rendered(folders, with_ids: bool = False) -> str:
-    return render(make_table(folders, FEW), [Evaluation.read(folder) for folder in folders], with_ids)
+    return render(make_table(folders), [Evaluation.read(folder) for folder in folders], with_ids)
 
 
 def test_the_four_files_are_written_and_nothing_half_done_is_left(out):
@@ -85,6 +84,7 @@ def test_sections_come_in_their_order(page):
         "Base against tuned",
         "Base against tuned, held-out fit",
         "Flags",
+        "Differences",
         "Training",
         "Embeddings",
         "Expression",
@@ -105,9 +105,19 @@ def test_every_figure_has_words_and_every_header_a_scope(page):
     elements = Elements(page).found
     images = [attributes for _, attributes in elements if attributes.get("role") == "img"]
     drawings = [attributes for tag, attributes in elements if tag == "svg"]
-    assert len(images) == len(drawings) == 3 + 3 + 3 + 1 + 2
+    assert len(images) == len(drawings) == 4 + 3 + 3 + 3 + 1 + 2
     assert all(len(image["aria-label"]) > 40 for image in images) and all(drawing["aria-hidden"] == "true" for drawing in drawings)
     assert all(attributes.get("scope") in ("row", "col") for tag, attributes in elements if tag == "th")
+
+
+def test_the_forest_has_every_difference_of_the_table_and_its_band(runs):
+    table = make_table(runs)
+    panels = forest_figure(table).panels
+    assert [panel.title for panel in panels] == [f"{run}, {fit} fit" for fit in ("split", "held-out") for run in ("direct", "contrastive")]
+    cells = dict(zip(table.columns, table.block("split")[2].cells, strict=True))
+    assert f"TP53 +31.1 from +{cells['TP53'].low:.1f} to +{cells['TP53'].high:.1f}" in panels[0].alt and "BACH" not in panels[0].alt
+    for cell in cells.values():
+        assert cell.value is None or (cell.band[0] <= cell.low and cell.band[1] >= cell.high)
 
 
 def test_colours_are_left_to_the_page(page):
@@ -123,8 +133,8 @@ def test_every_value_stands_with_its_interval(page):
 
 
 def test_the_verdict_names_what_moved_and_admits_what_did_not(runs):
-    sentences = verdict(make_table(runs, FEW))
-    assert sentences[0].startswith("Direct moved 5 of 5 tasks beyond the 95 % interval: better on MHIST (+31.1), cancer")
+    sentences = verdict(make_table(runs))
+    assert sentences[0].startswith("Direct moved 5 of 5 tasks beyond the 95 % band of all tasks: better on MHIST (+31.1), cancer")
     assert sentences[1].endswith("a gain.")
     assert sentences[3].endswith("not to be told from zero.")
 
@@ -132,14 +142,19 @@ def test_the_verdict_names_what_moved_and_admits_what_did_not(runs):
 def test_the_verdict_is_honest_when_nothing_moved(tmp_path):
     base = write_evaluation(tmp_path / "base", "base", weight_hash="a" * 64)
     same = write_evaluation(tmp_path / "same", "direct", weight_hash="1" * 64, base={"name": "base", "weight_hash": "a" * 64})
-    assert verdict(make_table([base, same], FEW))[0] == "Direct moved none of 5 tasks beyond the 95 % interval."
-    assert verdict(make_table([base], FEW)) == ["Only base models were evaluated, so there is nothing to compare yet."]
+    assert verdict(make_table([base, same])) == ["Direct changed no prediction."]
+    (tmp_path / "x").mkdir()
+    little = write_evaluation(
+        tmp_path / "x" / "l", "direct", weight_hash="2" * 64, base={"name": "base", "weight_hash": "a" * 64}, swapped=2
+    )
+    assert verdict(make_table([base, little]))[0] == "Direct moved none of 5 tasks beyond the 95 % band of all tasks."
+    assert verdict(make_table([base])) == ["Only base models were evaluated, so there is nothing to compare yet."]
 
 
 def test_the_verdict_tells_a_loss(tmp_path):
     base = write_evaluation(tmp_path / "base", "base", weight_hash="a" * 64, right=0.9)
     worse = write_evaluation(tmp_path / "w", "direct", weight_hash="1" * 64, base={"name": "base", "weight_hash": "a" * 64}, right=0.5)
-    text = " ".join(verdict(make_table([base, worse], FEW)))
+    text = " ".join(verdict(make_table([base, worse])))
     assert "worse on MHIST (−" in text and "a loss." in text
 
 
@@ -151,12 +166,12 @@ def test_flags_tell_one_sided_gains_small_classes_edges_and_seen_patients(tmp_pa
     scores.loc[scores["task"] == "tp53", "edge"] = 1
     write_parquet(scores, one / "scores.parquet")
     write_json(read_json(one / "evaluation.json") | {"seen_patients_allowed": True}, one / "evaluation.json")
-    said = flags(make_table([base, one], FEW))
+    said = flags(make_table([base, one]))
     gain = "direct: a gain in the split’s fit only, which the held-out fit does not show, on cancer (+31.1), TP53 (+31.1), breast (+31.1)"
     gains = next(line for line in said if line.startswith(gain))
     assert "MHIST" not in gains  # a benchmark has one fit only
     assert said[0].startswith("Patients that the encoder was trained on were allowed") and said[0].endswith(": one.")
-    sentences = verdict(make_table([base, one], FEW))
+    sentences = verdict(make_table([base, one]))
     assert "The held-out fit does not show the gain on cancer (+31.1), TP53 (+31.1) and breast (+31.1)." in sentences
     assert sentences[-1].endswith("a gain that the held-out fit does not show.")
     assert "lung: n too small (8); fewer than 10 scored units in its rarest class." in said
@@ -253,10 +268,10 @@ def test_a_damaged_line_of_metrics_is_named(tmp_path):
 
 def test_the_correlations_of_the_figure_are_those_of_the_table(runs):
     r = figures.gene_correlations(Evaluation.read(runs[1]))
-    table = make_table(runs, FEW)
+    table = make_table(runs)
     row = next(row for row in table.block("split") if row.kind == "tuned" and row.approach == "direct")
     assert len(r) == GENES
-    assert 100 * r.mean() == pytest.approx(row.cells[table.columns.index("expression")].value)
+    assert 100 * r.mean() == pytest.approx(row.cells[table.columns.index("expression, raw")].value)
 
 
 def test_tsne_is_seeded_and_bears_constant_features():

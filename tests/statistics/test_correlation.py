@@ -38,8 +38,8 @@ def test_a_constant_prediction_counts_zero_and_a_constant_truth_leaves():
 
 
 def test_fisher_join_survives_a_perfect_fold():
-    assert fisher_join(np.array([[1.0], [1.0]]))[0] == pytest.approx(1)
-    assert np.isnan(fisher_join(np.array([[np.nan], [np.nan]]))[0])
+    assert fisher_join(np.array([[1.0], [1.0]]), np.array([20, 20]))[0] == pytest.approx(1)
+    assert np.isnan(fisher_join(np.array([[np.nan], [np.nan]]), np.array([20, 20]))[0])
 
 
 def test_within_cancer_a_prediction_from_the_cancer_type_is_worth_nothing():

@@ -10,7 +10,7 @@ from pathfm.statistics.scores import balanced_accuracy
 from pathfm.tasks.classes import score_classes
 from pathfm.tasks.expression import score_expression
 from pathfm.tasks.registry import BY_NAME
-from pathfm.tasks.task import SCORES, Probing, Rows
+from pathfm.tasks.task import PREDICTIONS, SCORES, Probing, Rows
 
 TP53, MHIST, EXPRESSION = BY_NAME["tp53"], BY_NAME["mhist"], BY_NAME["expression"]
 ROLES = np.repeat(["train", "val", "test"], [60, 40, 60])
@@ -51,6 +51,17 @@ def test_rows_are_those_of_the_format_and_agree_with_each_other():
         probability = np.stack(rows["probability"])
         np.testing.assert_allclose(probability.sum(axis=1), 1)
         assert (np.array(["mutant", "wild type"])[probability.argmax(axis=1)] == rows["prediction"]).all()
+
+
+def test_every_prediction_has_the_site_of_its_patient_or_none_where_it_is_not_known():
+    sites = np.array([patient.split("-")[1] for patient in PATIENTS], object)
+    sites[120] = None
+    _, predictions = probe_classification(TP53, planted(2.0), LABELS, Rows(PATIENTS, ROLES, sites=sites), fits=("split",))
+    expected = dict(zip(PATIENTS, sites, strict=True)) | {PATIENTS[120]: ""}
+    assert list(predictions) == PREDICTIONS
+    assert predictions["site"].tolist() == [expected[unit] for unit in predictions["unit"]]
+    _, without = probe_classification(TP53, planted(2.0), LABELS, Rows(PATIENTS, ROLES), fits=("split",))
+    assert set(without["site"]) == {""}
 
 
 def test_the_split_fit_never_sees_test_labels_and_the_held_out_fit_never_sees_others():
