@@ -15,7 +15,7 @@ from pathfm.weights.export import export_weights
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
 from pathfm.zoo.known import known
-from tests.parity import directions, import_timm
+from tests.parity import directions, import_torchvision
 from tests.zoo.publishers import FULL_SIZE, PUBLISHED, published
 
 pytestmark = [
@@ -73,7 +73,7 @@ def test_published_weights_give_the_publishers_features_at_two_sizes(name, tmp_p
 @pytest.mark.parametrize("name", ["uni", "dinov2_vits14", "phikon"])
 def test_without_torch_the_comparison_is_skipped(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr("tests.zoo.publishers.import_timm", import_timm.__wrapped__)
+    monkeypatch.setattr("tests.parity.import_torchvision", import_torchvision.__wrapped__)
     with pytest.raises(pytest.skip.Exception, match="the extra `parity`"):
         published(name, tmp_path)
 
