@@ -100,13 +100,14 @@ def _classes(block: Evaluation, task: str, fit: str, scores: pd.DataFrame, sites
         raise InputError(f"{block.files.predictions} lacks predictions of the task {task}; evaluate again")
     if rows.empty:
         return Measured(few=int(scores["smallest_class"].min()) if scores["too_small"].any() else None)
-    classes = np.unique(rows["truth"].astype(str))
-    large = large_classes(*(rows[column].to_numpy(object).astype(str) for column in ("truth", "patient")), classes)
-    if len(large) < 2:
-        smallest = smallest_class(*(rows[column].to_numpy(object).astype(str) for column in ("truth", "patient")), classes)
-        return Measured(few=smallest if len(classes) > 1 else 0)
-    rows = rows[rows["truth"].astype(str).isin(large)].sort_values(["fold", "unit", "truth"], kind="stable")
+    rows = rows.sort_values(["fold", "unit", "truth"], kind="stable")
     truth, prediction, patients = (rows[column].to_numpy(object).astype(str) for column in ("truth", "prediction", "patient"))
+    classes = np.unique(truth)
+    large = large_classes(truth, patients, classes)
+    if len(large) < 2:
+        return Measured(few=smallest_class(truth, patients, classes) if len(classes) > 1 else 0)
+    kept = np.isin(truth, large)
+    rows, truth, prediction, patients = rows[kept], truth[kept], prediction[kept], patients[kept]
     units = units_of(task, rows, sites)
     estimate = accuracy_estimate(truth, (truth == prediction).astype(float), units.names)
     predicted = digest(prediction.tolist())
