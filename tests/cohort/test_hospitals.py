@@ -36,7 +36,8 @@ def test_codes_and_spellings_of_one_hospital_are_one():
 
 def test_the_sites_of_tcga_patients_alone_are_looked_up():
     pairs = pd.DataFrame({"patient": ["TCGA-BH-A18H", "tcga-e9-a1nd", "P1", "TCGA-AR-A0TR"], "site": ["BH", "E9", "BH", None]})
-    assert of_hospitals(pairs)["site"].tolist() == ["University of Pittsburgh", "Asterand", "BH", None]
+    sites = of_hospitals(pairs)["site"]
+    assert sites[:3].tolist() == ["University of Pittsburgh", "Asterand", "BH"] and pd.isna(sites[3])
 
 
 def test_invented_hospitals_of_the_demo_have_codes_that_tcga_never_gave():
