@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests; eight virtual devices, strict promotion of types and ranks."""
+"""Fixtures shared by all tests; four virtual devices, strict promotion of types and ranks."""
 
 import ctypes
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # On a CPU each device that waits in a collective keeps one of XLA's threads, of which there are as many as cores or devices: once all of
 # them wait in different collectives, none goes on. With a thread for every device in each of 80 collectives of a program that cannot be;
 # tests/training/test_sharding.py counts them.
-os.environ.setdefault("NPROC", "640")
+os.environ.setdefault("NPROC", "320")
 # A device or process may still come late on a busy machine; XLA would abort the tests after 40 s, and gloo fail after 30 s.
 LATE = "--xla_cpu_collective_call_terminate_timeout_seconds=600 --xla_cpu_collective_timeout_seconds=600"
 # Tests compile many small programs and run each a few times: compile them quickly, and once.

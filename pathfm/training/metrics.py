@@ -3,12 +3,13 @@
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
-from tensorboardX import SummaryWriter
 
 from pathfm.errors import InputError
 from pathfm.folders.metrics import metric_lines
@@ -42,7 +43,7 @@ class MetricWriter:
         temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         os.replace(temporary, path)
         self._file = path.open("a", encoding="utf-8")
-        self._events = SummaryWriter(str(run.tensorboard), purge_step=start + 1 if start else None)
+        self._events = summary_writer(run.tensorboard, start + 1 if start else None)
 
     def __enter__(self) -> "MetricWriter":
         return self
@@ -64,6 +65,19 @@ class MetricWriter:
         for name, value in numbers.items():
             if value is not None:
                 self._events.add_scalar(name, value, step)
+
+
+def summary_writer(folder: Path, purge_step: int | None):
+    """A writer of TensorBoard's events. tensorboardX would import torch where that is installed: seconds for nothing that is used here."""
+    absent = "torch" not in sys.modules
+    if absent:
+        sys.modules["torch"] = None
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if absent:
+            del sys.modules["torch"]
+    return SummaryWriter(str(folder), purge_step=purge_step)
 
 
 def _stays(line: dict, start: int) -> bool:
