@@ -179,14 +179,14 @@ def test_a_run_that_diverges_ends_in_words_with_its_best_weights_and_does_not_be
 
 def test_a_stopped_run_goes_on_under_another_placement_with_the_losses_of_the_undisturbed_one(cohort, base, tmp_path, monkeypatch):
     settings = {"init": str(base), "train_for": "6 steps", "evaluate_every": "3 steps", "log_every": "1 steps"}
-    config = shrunk("contrastive", cohort, **settings, mesh={"data": 8, "fsdp": 1})
+    config = shrunk("contrastive", cohort, **settings, mesh={"data": 4, "fsdp": 1})
     run(config, tmp_path / "whole")
     calls = itertools.count()
     with monkeypatch.context() as patched:
         patched.setattr(Interruption, "requested", lambda self: next(calls) > 4)
         with pytest.raises(StoppedEarly, match="stopped at step [1-5] of 6"):
             run(config, tmp_path / "stopped")
-    moved = {"mesh": {"data": 4, "fsdp": 2}, "workers": 1, "threads": 2, "remat": "blocks", "log_every": "2 steps", "max_bad": 0.5}
+    moved = {"mesh": {"data": 2, "fsdp": 2}, "workers": 1, "threads": 2, "remat": "blocks", "log_every": "2 steps", "max_bad": 0.5}
     run(shrunk("contrastive", cohort, **settings | moved), tmp_path / "stopped")
     whole, stopped = (RunFolder(tmp_path / name).metrics() for name in ("whole", "stopped"))
     for name in ("loss", "validation_loss"):

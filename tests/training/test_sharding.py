@@ -1,4 +1,4 @@
-"""One, two and four devices compute the same gradients and the same losses, with parameters copied or split."""
+"""One device and four compute the same gradients and the same losses, with parameters copied or split."""
 
 import os
 import re
@@ -84,7 +84,7 @@ def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypat
     expected, losses = trained(name, pooling, 1, 1, steps=20)
     leaves = jax.tree.leaves(expected)
     whole = np.sqrt(sum(np.sum(leaf**2) for leaf in leaves))
-    for devices, fsdp in ((2, 1), (4, 2)):
+    for devices, fsdp in ((4, 2),):
         found, other_losses = trained(name, pooling, devices, fsdp, steps=20)
         for ours, theirs in zip(jax.tree.leaves(found), leaves, strict=True):
             assert np.linalg.norm(ours - theirs) <= 1e-5 * max(np.linalg.norm(theirs), 1e-3 * whole / np.sqrt(len(leaves)))

@@ -1,6 +1,6 @@
-"""Each model of the zoo as its publisher builds it with timm or transformers, at full width and two blocks, with random weights.
+"""Each model of the zoo as its publisher builds it with timm or transformers, at full width, with random weights.
 
-With PATHFM_FULL_SIZE=1 in the environment it has all of its blocks and its published grid; the largest then take 23 GB of memory,
+It has one block; the smallest of each kind has two, and meets images of two sizes. With PATHFM_FULL_SIZE=1 in the environment it has all of its blocks and its published grid; the largest then take 23 GB of memory,
 each test in a process of its own.
 
 The arguments are those of the publishers' own instructions, written down here apart from pathfm's registry. DINOv2's hub code is not
@@ -69,6 +69,24 @@ REPUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
 """Models of other namings as timm, or somebody in timm's words, publishes them again."""
 
 
+def kind(name: str) -> tuple:
+    """What decides how weights come and go, and how their position embeddings are resampled."""
+    spec = known(name).spec
+    return known(name).naming, spec.mlp, spec.slots, spec.layer_scale is None, spec.registers > 0, spec.interpolation
+
+
+SMALLEST_OF_EACH_KIND = {kind(name): name for name in sorted(PUBLISHED, key=lambda name: -known(name).spec.width)}.values()
+
+
+def blocks(name: str) -> int:
+    return 2 if name in SMALLEST_OF_EACH_KIND else 1
+
+
+def grids(name: str, side: int) -> list[tuple[int, int]]:
+    """Rows and columns of the patches of the images that a model meets; its own are `side` × `side`."""
+    return [(side, side), (side // 2 + 1, side - 3)][: 2 if FULL_SIZE else blocks(name)]
+
+
 @dataclass
 class Published:
     """A publisher's model: its weights lie at `weights`; `loaded(path)` is the same class with the weights of an export."""
@@ -95,13 +113,13 @@ class Published:
 
 
 def published(name: str, folder: Path) -> Published:
-    """The model of that name with two blocks; those learned at 518 px have a smaller grid here, but for the smallest.
+    """The model of that name with its blocks; those learned at 518 px have a smaller grid here, but for the smallest.
 
     Skips the test where the extra `parity` is not installed.
     """
     import_timm()
     model = known(name)
-    spec = model.spec if FULL_SIZE else replace(model.spec, depth=2)
+    spec = model.spec if FULL_SIZE else replace(model.spec, depth=blocks(name))
     if spec.image_size == 518 and name != "dinov2_vits14" and not FULL_SIZE:
         spec = replace(spec, image_size=154)
     model = replace(model, spec=spec)
@@ -110,15 +128,15 @@ def published(name: str, folder: Path) -> Published:
 
 
 def republished(name: str, folder: Path) -> tuple[Known, Any]:
-    """The model in timm's words with two blocks and a small grid, and timm's own class of it, whose weights lie in `model.safetensors`."""
+    """The model in timm's words with its blocks and a small grid, and timm's own class of it, whose weights lie in `model.safetensors`."""
     from safetensors.torch import save_file
 
     timm = import_timm()
     model = known(name)
     size = 154 if model.spec.image_size == 518 else 224
-    model = replace(model, spec=replace(model.spec, depth=2, image_size=size))
+    model = replace(model, spec=replace(model.spec, depth=blocks(name), image_size=size))
     entry, arguments = REPUBLISHED[name]
-    theirs = timm.create_model(entry, num_classes=0, dynamic_img_size=True, depth=2, img_size=size, **timm_classes(arguments))
+    theirs = timm.create_model(entry, num_classes=0, dynamic_img_size=True, depth=blocks(name), img_size=size, **timm_classes(arguments))
     save_file(drawn(theirs).state_dict(), folder / "model.safetensors")
     return model, theirs
 

@@ -14,23 +14,13 @@ from pathfm.training.step import compiler_options
 from pathfm.weights.export import export_weights
 from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint
-from pathfm.zoo.known import known
 from tests.parity import directions, import_torchvision
-from tests.zoo.publishers import FULL_SIZE, PUBLISHED, published
+from tests.zoo.publishers import FULL_SIZE, PUBLISHED, SMALLEST_OF_EACH_KIND, grids, published
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"),
 ]
-
-
-def kind(name):
-    """What decides how weights leave after training."""
-    spec = known(name).spec
-    return known(name).naming, spec.mlp, spec.slots, spec.layer_scale is None
-
-
-ONE_OF_EACH_KIND = {kind(name): name for name in PUBLISHED}.values()
 
 
 def ours(spec, params, images):
@@ -57,7 +47,7 @@ def assert_same(found, wanted):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_weights_give_the_publishers_features_at_two_sizes(name, tmp_path):
+def test_published_weights_give_the_publishers_features(name, tmp_path):
     theirs = published(name, tmp_path)
     checkpoint = open_checkpoint(theirs.weights)
     assert checkpoint.naming.name == theirs.known.naming
@@ -65,7 +55,7 @@ def test_published_weights_give_the_publishers_features_at_two_sizes(name, tmp_p
     weights = open_weights(tmp_path / "w")
     assert replace(weights.spec, slots=theirs.known.spec.slots) == theirs.known.spec
     side = weights.spec.image_size // weights.spec.patch
-    for rows, columns in ((side, side), (side // 2 + 1, side - 3)):
+    for rows, columns in grids(name, side):
         images = pictures(weights.spec, rows, columns)
         assert_same(ours(weights.spec, weights.params["image"], images), theirs.features(images))
 
@@ -91,7 +81,7 @@ def stepped(weights):
     return jax.tree.map(lambda leaf, slope: np.asarray(leaf - 0.05 * slope / (np.abs(slope).max() + 1e-12)), params, gradient)
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+@pytest.mark.parametrize("name", SMALLEST_OF_EACH_KIND)
 def test_after_a_step_of_training_the_publishers_class_gives_our_features(name, tmp_path):
     theirs = published(name, tmp_path)
     import_checkpoint(open_checkpoint(theirs.weights), tmp_path / "w", theirs.known)
