@@ -18,8 +18,9 @@ from pathfm.demo.scene import FIELD_SPREAD, PATCH_SPREAD, SLIDE_SPREAD
 from pathfm.demo.world import PROGRAMMES, World, ranked, site_code
 from pathfm.files import replacing
 
-PATIENTS = {"train": 100, "test": 120}
-TILES = 4
+PATIENTS = {"train": 200, "test": 240}
+TILES = 2
+SPREAD = 1.5  # of the programmes, so that one tile, not a slide of them, tells something of its patient
 
 
 @lru_cache(maxsize=2)
@@ -30,7 +31,7 @@ def images(world: World) -> Images:
     rows, programmes = [], []
     for role, folder in RELEASES["224px"].roles.items():
         count = external.share(world, PATIENTS[role])
-        patients = rng.standard_normal((count, len(PROGRAMMES)))
+        patients = SPREAD * rng.standard_normal((count, len(PROGRAMMES)))
         _, immune, gland, _ = patients.T
         _, unstable = ranked(rng, immune - 0.5 * gland, np.arange(count), 2)
         patients += SLIDE_SPREAD * rng.standard_normal(patients.shape)
