@@ -6,9 +6,10 @@ out=${1:-runs/demo}
 patients=${2:-160}
 world=$out/world
 cohort=$out/cohort
+benchmarks=$out/benchmarks
 started=$SECONDS
 number=0
-total=13
+total=17
 
 step() {
   number=$((number + 1))
@@ -34,7 +35,11 @@ step python -m pathfm.train --config configs/direct.py --config.cohort="$cohort"
 step python -m pathfm.train --config configs/contrastive.py --config.cohort="$cohort" "${tuned[@]}" \
   --config.objective.projection=32 --config.objective.hidden=64 --config.objective.temperature=0.1 --workdir "$out/contrastive"
 
-evaluation=(--config configs/evaluate.py --config.batch=64 --config.cohort="$cohort" --config.benchmarks.mhist="$world/mhist")
+evaluation=(--config configs/evaluate.py --config.batch=64 --config.cohort="$cohort")
+for name in bach pcam mhist crc_msi; do  # fewer and smaller images than published, so each is a subset
+  step pathfm benchmarks prepare "$name" "$world/$name" --out "$benchmarks" --subset
+  evaluation+=("--config.benchmarks.$name=$benchmarks")
+done
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/base" --config.panel="$out/direct" --workdir "$out/evaluate-base"
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/direct" --workdir "$out/evaluate-direct"
 step python -m pathfm.evaluate "${evaluation[@]}" --config.checkpoint="$out/contrastive" --workdir "$out/evaluate-contrastive"

@@ -1,10 +1,10 @@
-"""Writes a planted demo world as a user would find it on disk: slides, GDC RNA files, sheets, clinical data, mutations, a benchmark.
+"""Writes a planted demo world as a user would find it on disk: slides, GDC RNA files, sheets, clinical data, mutations, benchmarks.
 
 Hidden programmes of each patient drive both the picture and the expression; DIR/truth.parquet holds them. The same --patients and
 --seed give the same bytes. Run again, it makes what is missing.
 """
 
-HELP = "write a planted demo world: slides, RNA files, labels, benchmark"
+HELP = "write a planted demo world: slides, RNA files, labels, benchmarks"
 
 
 def add_arguments(parser) -> None:
@@ -20,7 +20,7 @@ def run(arguments) -> int:
 
     # A process paints on one core: set before NumPy is imported, for the processes that it starts as well.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from pathfm.demo.folder import write_world
+    from pathfm.demo.folder import BENCHMARKS, write_world
     from pathfm.errors import DONE, InputError
     from pathfm.machine import cores
     from pathfm.progress import say
@@ -31,7 +31,7 @@ def run(arguments) -> int:
     world = write_world(out, arguments.patients, arguments.seed, arguments.workers or cores())
     projects = world.people["project"].str.removeprefix("TCGA-").value_counts().sort_index()
     patients = f"{len(world.people)} patients ({', '.join(f'{name} {count}' for name, count in projects.items())})"
-    files = f"{len(world.slides)} slides, {len(world.aliquots)} RNA files and a benchmark in {out / 'mhist'}"
+    files = f"{len(world.slides)} slides, {len(world.aliquots)} RNA files and the benchmarks {', '.join(BENCHMARKS)}"
     say(f"demo: {out} holds {patients} of {len(world.hospitals)} hospitals: {files}")
     say(f"next: pathfm tile {out / 'slides'} --cohort COHORT --tile 96")
     return DONE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pathfm.demo import benchmark, omics, tables
+from pathfm.demo import bach, crc_msi, mhist, omics, pcam, tables
 from pathfm.demo.scene import make_scene
 from pathfm.demo.slides import write_slide
 from pathfm.demo.world import World, file_uuid, make_world, planted_programmes
@@ -18,12 +18,16 @@ from pathfm.errors import InputError
 from pathfm.files import read_json, replacing, write_json, write_parquet
 from pathfm.sources.star import write_star_counts
 
-FORMAT = 1
+FORMAT = 2
+BENCHMARKS = {"bach": bach, "pcam": pcam, "mhist": mhist, "crc_msi": crc_msi}  # folder → who writes it
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to make: `kind` is a key of MAKERS, `name` what it is called in the world of (patients, seed), `path` where it goes."""
+    """One file to make: `kind` is a key of MAKERS, `name` what it is called in the world of (patients, seed), `path` where it goes.
+
+    A file of a benchmark is called by its number.
+    """
 
     kind: str
     name: str
@@ -66,13 +70,15 @@ def claim(out: Path, identity: dict) -> None:
 
 
 def jobs(out: Path, world: World) -> list[Job]:
-    """Every larger file of the world: slides, RNA files, images of the benchmark."""
+    """Every larger file of the world: slides, RNA files, images of the benchmarks."""
     identity = len(world.people), world.seed
     slides = [Job("slide", slide, out / "slides" / f"{slide}.tif", *identity) for slide in world.slides["slide"]]
     rna = [Job("rna", row.aliquot, out / "rna" / row.folder / row.file, *identity) for row in world.aliquots.itertuples()]
-    names = benchmark.annotations(world)[benchmark.HEADER[0]]
-    images = [Job("image", str(number), out / "mhist" / "images" / name, *identity) for number, name in enumerate(names)]
-    return interleaved([slides, rna, images])
+    images = [
+        [Job(kind, str(number), out / kind / name, *identity) for number, name in enumerate(benchmark.files(world))]
+        for kind, benchmark in BENCHMARKS.items()
+    ]
+    return interleaved([slides, rna, *images])
 
 
 def interleaved(kinds: Sequence[Sequence[Job]]) -> list[Job]:
@@ -94,11 +100,11 @@ def make_rna(world: World, job: Job) -> None:
     write_star_counts(job.path, omics.planted_genes().table, *omics.profile(world, job.name))
 
 
-def make_image(world: World, job: Job) -> None:
-    benchmark.write_image(job.path, world, int(job.name))
+def make_images(world: World, job: Job) -> None:
+    BENCHMARKS[job.kind].write_file(job.path, world, int(job.name))
 
 
-MAKERS: dict[str, Callable[[World, Job], None]] = {"slide": make_slide, "rna": make_rna, "image": make_image}
+MAKERS: dict[str, Callable[[World, Job], None]] = {"slide": make_slide, "rna": make_rna} | dict.fromkeys(BENCHMARKS, make_images)
 
 
 def write_tables(out: Path, world: World) -> None:
@@ -106,7 +112,8 @@ def write_tables(out: Path, world: World) -> None:
     write_table(out / "gdc_sample_sheet.tsv", tables.sample_sheet(world))
     write_json(tables.portal_metadata(world), out / "metadata.json")
     write_labels(out, world)
-    write_table(out / "mhist" / "annotations.csv", benchmark.annotations(world), separator=",")
+    pcam.write_tables(out / "pcam", world)
+    mhist.write_tables(out / "mhist", world)
     write_text(out / "programmes.gmt", tables.programmes_gmt())
     for person, patient in enumerate(world.people["patient"]):
         path = out / "reports" / f"{patient}.{file_uuid(world.seed, patient, 'report')}.txt"
@@ -121,8 +128,8 @@ def write_labels(out: Path, world: World) -> None:
     write_table(out / "mutations.maf", tables.mutations(world), head="#version 2.4\n")
 
 
-def write_table(path: Path, table: pd.DataFrame, separator: str = "\t", head: str = "") -> None:
-    write_text(path, head + table.to_csv(sep=separator, index=False, lineterminator="\n"))
+def write_table(path: Path, table: pd.DataFrame, head: str = "") -> None:
+    write_text(path, head + table.to_csv(sep="\t", index=False, lineterminator="\n"))
 
 
 def write_text(path: Path, text: str) -> None:

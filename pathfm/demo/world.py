@@ -29,7 +29,7 @@ PATIENTS_FOR_KIDNEY = 144
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # itself a key of caches
 class World:
     """`people` has a row per patient, `slides` and `aliquots` a row per file (their column `person` is the row of `people`).
 
@@ -81,24 +81,26 @@ def diagnoses(rng: np.random.Generator, programmes: np.ndarray) -> pd.DataFrame:
     proliferation, immune, gland, necrosis = programmes.T
     patients = len(programmes)
 
-    def parts(score: np.ndarray, members: np.ndarray, count: int) -> list[np.ndarray]:
-        noisy = score[members] + 0.5 * rng.standard_normal(len(members))
-        return np.array_split(members[np.argsort(noisy)], count)
-
-    organs = parts(immune + 0.5 * necrosis, np.arange(patients), 2 if patients < PATIENTS_FOR_KIDNEY else 3)
-    lobular, ductal = parts(gland, organs[0], 2)
-    squamous, adeno = parts(gland - 0.7 * necrosis, organs[-1], 2)
+    organs = ranked(rng, immune + 0.5 * necrosis, np.arange(patients), 2 if patients < PATIENTS_FOR_KIDNEY else 3)
+    lobular, ductal = ranked(rng, gland, organs[0], 2)
+    squamous, adeno = ranked(rng, gland - 0.7 * necrosis, organs[-1], 2)
     table = pd.DataFrame({"project": np.full(patients, "TCGA-BRCA"), "diagnosis": np.full(patients, "Infiltrating duct carcinoma, NOS")})
     table.loc[lobular, "diagnosis"] = "Lobular carcinoma, NOS"
     table.loc[squamous] = ["TCGA-LUSC", "Squamous cell carcinoma, NOS"]
     table.loc[adeno] = ["TCGA-LUAD", "Adenocarcinoma, NOS"]
     if len(organs) == 3:
-        clear, papillary = parts(proliferation + 0.7 * gland, organs[1], 2)
+        clear, papillary = ranked(rng, proliferation + 0.7 * gland, organs[1], 2)
         table.loc[clear] = ["TCGA-KIRC", "Clear cell adenocarcinoma, NOS"]
         table.loc[papillary] = ["TCGA-KIRP", "Papillary adenocarcinoma, NOS"]
-    wild, mutant = parts(proliferation, np.arange(patients), 2)
+    wild, mutant = ranked(rng, proliferation, np.arange(patients), 2)
     table["tp53"] = np.where(np.isin(np.arange(patients), mutant), "mutant", "wild type")
     return table
+
+
+def ranked(rng: np.random.Generator, score: np.ndarray, members: np.ndarray, count: int) -> list[np.ndarray]:
+    """The members (numbers into `score`) in `count` equal parts, by rank of their score and some noise."""
+    noisy = score[members] + 0.5 * rng.standard_normal(len(members))
+    return np.array_split(members[np.argsort(noisy)], count)
 
 
 def deal(rng: np.random.Generator, people: pd.DataFrame, hospitals: int) -> np.ndarray:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pathfm.benchmarks import BENCHMARKS
 from pathfm.commands import demo
-from pathfm.demo import benchmark, scene
+from pathfm.demo import mhist, scene
 from pathfm.demo.tables import portal_metadata, sample_sheet
 from pathfm.demo.world import make_world
 from pathfm.errors import DONE, InputError
@@ -28,8 +29,8 @@ def run_demo(out: Path, *options: str) -> int:
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world") / "demo"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(benchmark, "TRAIN", 8)
-        patch.setattr(benchmark, "TEST", 4)
+        patch.setattr(mhist, "TRAIN", 8)
+        patch.setattr(mhist, "TEST", 4)
         patch.setattr(scene, "TISSUE_AREA", 4)
         assert run_demo(folder) == DONE
         yield folder
@@ -42,11 +43,14 @@ def digests(folder: Path) -> dict[str, str]:
 def test_everything_that_a_user_has_lies_there(out):
     world = make_world(PATIENTS, 0)
     assert sorted(path.name for path in out.iterdir()) == [
+        "bach",
         "clinical.tsv",
+        "crc_msi",
         "gdc_sample_sheet.tsv",
         "metadata.json",
         "mhist",
         "mutations.maf",
+        "pcam",
         "programmes.gmt",
         "reports",
         "rna",
@@ -57,7 +61,8 @@ def test_everything_that_a_user_has_lies_there(out):
     assert {path.stem for path in (out / "slides").iterdir()} == set(world.slides["slide"])
     assert len(list((out / "rna").glob("*/*.rna_seq.augmented_star_gene_counts.tsv"))) == len(world.aliquots)
     assert len(list((out / "reports").iterdir())) == PATIENTS
-    assert len(list((out / "mhist" / "images").iterdir())) == 12
+    images = {"bach": 32, "pcam": 100, "mhist": 12, "crc_msi": 88}
+    assert {name: len(BENCHMARKS[name].find(out / name).table) for name in images} == images
     assert read_parquet(out / "truth.parquet")["patient"].tolist() == world.people["patient"].tolist()
 
 

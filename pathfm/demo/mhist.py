@@ -1,4 +1,4 @@
-"""The external benchmark of the demo: polyps in MHIST's layout, from other hospitals, with a label that no programme drives.
+"""The demo's MHIST: polyps from other hospitals, with a label that no programme drives.
 
 The label is the shape of the crypts: serrated (SSA) or round (HP), as in MHIST (Wei et al., AIME 2021). Programmes, habits and
 stains are drawn anew for every image and know nothing of it.
@@ -63,7 +63,16 @@ def crypts(rng: np.random.Generator, serration: float) -> np.ndarray:
     return np.column_stack([places, rng.normal(13, 1.5, count), depth, rng.integers(5, 8, count), rng.uniform(0, 2 * np.pi, count)])
 
 
-def write_image(path: Path, world: World, number: int) -> None:
+def files(world: World) -> list[str]:
+    return [f"images/{name}" for name in annotations(world)[HEADER[0]]]
+
+
+def write_file(path: Path, world: World, number: int) -> None:
     votes = int(annotations(world)[HEADER[2]][number])
     with replacing(path) as temporary:
         Image.fromarray(polyp(world, number, votes)).save(temporary, "PNG")
+
+
+def write_tables(folder: Path, world: World) -> None:
+    with replacing(folder / "annotations.csv") as temporary:
+        annotations(world).to_csv(temporary, index=False, lineterminator="\n")

@@ -1,9 +1,9 @@
-"""The benchmark beside the demo: MHIST's layout, a label that the shape of the crypts shows and no programme drives."""
+"""The MHIST of the demo: its layout, and a label that the shape of the crypts shows and no programme drives."""
 
 import numpy as np
 import pytest
 
-from pathfm.demo import benchmark
+from pathfm.demo import mhist
 from pathfm.demo.world import make_world
 
 
@@ -13,7 +13,7 @@ def world():
 
 
 def test_the_annotations_have_mhists_columns_and_partitions(world):
-    table = benchmark.annotations(world)
+    table = mhist.annotations(world)
     assert table.columns.tolist() == [
         "Image Name",
         "Majority Vote Label",
@@ -27,21 +27,21 @@ def test_the_annotations_have_mhists_columns_and_partitions(world):
 
 
 def test_no_programme_habit_or_stain_drives_the_label(world):
-    table = benchmark.annotations(world)
+    table = mhist.annotations(world)
     serrated = (table["Majority Vote Label"] == "SSA").to_numpy(float)
-    drawn = [benchmark.circumstances(world, number) for number in range(len(table))]
+    drawn = [mhist.circumstances(world, number) for number in range(len(table))]
     nuisance = np.array([[*programmes, *habits, *stain.haematoxylin, *stain.eosin] for stain, programmes, habits in drawn])
     correlations = [np.corrcoef(column, serrated)[0, 1] for column in nuisance.T]
     assert np.abs(correlations).max() < 4 / np.sqrt(len(table))
 
 
 def test_serrated_crypts_are_deeper_and_overlap_with_round_ones(world):
-    depth = {votes: [benchmark.crypts(np.random.default_rng(seed), votes / 7)[:, 3].mean() for seed in range(200)] for votes in (3, 4, 7)}
+    depth = {votes: [mhist.crypts(np.random.default_rng(seed), votes / 7)[:, 3].mean() for seed in range(200)] for votes in (3, 4, 7)}
     assert np.mean(depth[7]) - np.mean(depth[3]) > 0.1
     assert np.min(depth[4]) < np.max(depth[3])
 
 
 def test_the_hospitals_are_others_and_an_image_is_made_of_its_number(world):
-    image = benchmark.polyp(world, 3, 7)
-    assert image.shape == (96, 96, 3) and (image == benchmark.polyp(world, 3, 7)).all()
-    assert (image != benchmark.polyp(world, 4, 7)).any()
+    image = mhist.polyp(world, 3, 7)
+    assert image.shape == (96, 96, 3) and (image == mhist.polyp(world, 3, 7)).all()
+    assert (image != mhist.polyp(world, 4, 7)).any()
