@@ -1,7 +1,7 @@
 """Each model of the zoo as its publisher builds it with timm or transformers, at full width, with random weights.
 
-It has one block; the smallest of each kind has two, and meets images of two sizes. With PATHFM_FULL_SIZE=1 in the environment it has all of its blocks and its published grid; the largest then take 23 GB of memory,
-each test in a process of its own.
+It has one block; the smallest of each kind has two, and meets images of two sizes. With PATHFM_FULL_SIZE=1 in the environment it has
+all of its blocks and its published grid; the largest then take 23 GB of memory, each test in a process of its own.
 
 The arguments are those of the publishers' own instructions, written down here apart from pathfm's registry. DINOv2's hub code is not
 installed: its weights go through timm's own filter, and its resampling of position embeddings is written out below.
