@@ -88,6 +88,13 @@ SHAPES = {
         vectors=f32["batch _"], rng=key | None, returns=f32["batch {self.settings.projection}"]
     ),
     "objectives.terms.contrastive.row_mean": dict(rows=f32["batch width"], mask=yes["batch"], returns=f32["width"]),
+    "probes.cross_fitted.Shown.__init__": dict(r=f64["values"], beyond_chance=yes["values"]),
+    "probes.cross_fitted.shown": dict(
+        features=f32["n features"], values=f32["n values"], patients=some["n"], types=some["n"], sites=some["n"]
+    ),
+    "probes.cross_fitted.known_together": dict(sites=some["n"], returns=some["n"]),
+    "probes.cross_fitted.beyond": dict(values=f["n columns"], types=some["n"], sites=some["n"], fitted=yes["n"], returns=f32["n columns"]),
+    "probes.cross_fitted.shuffled": dict(values=f32["n columns"], types=some["n"], sites=some["n"], returns=f32["n {count}"]),
     "probes.divisions.Division.__init__": dict(roles=some["fits n"]),
     "probes.divisions.Division.by_roles": dict(roles=some["n"]),
     "probes.divisions.Division.by_parts": dict(parts=integer["n"]),

@@ -160,8 +160,16 @@ def _better_of(prediction: np.ndarray, truth: np.ndarray, groups: np.ndarray, or
 
 def discoveries(p: np.ndarray, level: float = LEVEL) -> int:
     """How many of the p-values stand at a false discovery rate below `level` (Benjamini and Hochberg 1995); NaN are left out."""
-    p = p[~np.isnan(p)]
-    return int((false_discovery_control(p) < level).sum()) if len(p) else 0
+    return int(with_discoveries(p, level).sum())
+
+
+def with_discoveries(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Which of the p-values [genes] these are, bool [genes]."""
+    there = ~np.isnan(p)
+    found = np.zeros(len(p), bool)
+    if there.any():
+        found[there] = false_discovery_control(p[there]) < level
+    return found
 
 
 def summary(correlations: np.ndarray) -> dict[str, float]:
