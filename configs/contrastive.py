@@ -11,7 +11,7 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         {
             "objective": {"name": "contrastive", "projection": 512, "hidden": 1024, "dropout": 0.2, "mask_genes": 0.2},
-            "panel": "hvg:5000",
+            "panel": "predictable:2000",  # genes that the features of `init` show
             "residual": "site",
             "batch": 256,
             "tiles": 4,

@@ -11,7 +11,7 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         {
             "objective": {"name": "direct", "hidden": 0, "huber": 1.0},
-            "panel": "protein_coding",
+            "panel": "predictable:2000",  # genes that the features of `init` show
             "batch": 256,
             "tiles": 4,
             "train_for": "30 epochs",

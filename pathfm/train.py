@@ -1,7 +1,7 @@
 """python -m pathfm.train --config FILE --workdir DIR: the training loop, one for all objectives.
 
-config → processes → mesh → data (leak check) → objective → optimizer and shardings → compile → restore or initialise →
-loop (evaluate, save, next batch, update, log the step before) → weights.
+config → processes → mesh → genes that the base shows → data (leak check) → objective → optimizer and shardings → compile →
+restore or initialise → loop (evaluate, save, next batch, update, log the step before) → weights.
 """
 
 if __name__ == "__main__":  # help and mistakes in the config answer before jax is imported
@@ -12,17 +12,19 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
     sys.exit(start("pathfm.train", sys.argv[1:]))
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from pathfm.errors import InputError, StoppedEarly
+from pathfm.features.predictable import learn_panel
 from pathfm.folders.run import RunFolder
 from pathfm.input.bags import Bags, batches
 from pathfm.input.schedule import Schedule
 from pathfm.input.training_data import Part, TrainingData, open_training_data
-from pathfm.modalities.panel import choice_name
+from pathfm.modalities.panel import Panel, asked_of_features, choice_name
 from pathfm.objectives.bank import Bank
 from pathfm.progress import say
 from pathfm.settings.terms import modalities_of
@@ -34,13 +36,13 @@ from pathfm.training.health import Divergence, warnings_of
 from pathfm.training.interruption import Interruption
 from pathfm.training.mesh import batch_sharding, local_slots, make_mesh, on_devices, replicated
 from pathfm.training.metrics import Clock, MetricWriter, show, validation_losses
-from pathfm.training.processes import in_company
+from pathfm.training.processes import in_company, made_once
 from pathfm.training.program import Facts, Program, image_tower, make_program
 from pathfm.training.state import State
 from pathfm.training.step import Ahead
 from pathfm.training.validation import Validation
 from pathfm.weights.card import Base, Card, SeenModality
-from pathfm.weights.folder import Weights, open_weights, save_weights
+from pathfm.weights.folder import Weights, open_weights, panel_file, save_weights
 
 
 @in_company
@@ -57,7 +59,8 @@ def run(config: TrainConfig, workdir: Path) -> None:
     mesh = make_mesh(config.mesh)
     slots = local_slots(mesh, config.batch)
     base = open_weights(config.init) if config.init else None
-    data = open_training_data(config.cohort, config.fold, config.recipe, modalities_of(config.objective))
+    learned = learned_panels(folder, base, config)
+    data = open_training_data(config.cohort, config.fold, config.recipe, modalities_of(config.objective), learned)
     refuse_leaks(base, data, config)
     folder.keep_facts(facts_of(base, data), write=first)
 
@@ -131,6 +134,17 @@ def run(config: TrainConfig, workdir: Path) -> None:
     for warning in warnings_of(folder.metrics(), program.objective):
         say(f"warning: {warning}")
     say(f"done: {folder.weights} holds the weights of step {chosen} of {steps}")
+
+
+def learned_panels(folder: RunFolder, base: Weights | None, config: TrainConfig) -> dict[str, Panel]:
+    """The panels that features of the base choose, by modality; chosen once in a run, by its first process."""
+    panels = {}
+    for name in modalities_of(config.objective):
+        if asked_of_features(config.modality(name).panel):
+            path = folder.root / panel_file(name)
+            made_once(path, partial(learn_panel, path, name, base, config))
+            panels[name] = Panel.read(path)
+    return panels
 
 
 def refuse_leaks(base: Weights | None, data: TrainingData, config: TrainConfig) -> None:

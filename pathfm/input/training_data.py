@@ -41,16 +41,19 @@ class TrainingData:
         return {name: len(panel.genes) for name, panel in self.panels.items()}
 
 
-def open_training_data(root: str, fold: int, recipe: Recipe, modalities: Iterable[str]) -> TrainingData:
+def open_training_data(
+    root: str, fold: int, recipe: Recipe, modalities: Iterable[str], learned: Mapping[str, Panel] | None = None
+) -> TrainingData:
     """Opens a cohort for training; the features of `modalities` are chosen and scaled on the training patients alone.
 
-    A `pairing` other than "true" gives each training patient another training patient's vectors: the null control.
+    Of a modality in `learned` they were chosen before. A `pairing` other than "true" gives each training patient another training
+    patient's vectors: the null control.
     """
     cohort = Cohort.open(root)
     patients = {role: cohort.patients(fold, role) for role in ("train", "val", "test")}
     people = cohort.people(fold).set_index("patient", drop=False).rename_axis(None)
     train, validation = (people.loc[patients[role]] for role in ("train", "val"))
-    fitted = {name: Modality.fit(cohort, name, recipe.modality(name), train) for name in modalities}
+    fitted = {name: Modality.fit(cohort, name, recipe.modality(name), train, (learned or {}).get(name)) for name in modalities}
     codes = {column: _codes(train[column], validation[column]) for column in ("site", "project")}
 
     def part(rows: pd.DataFrame) -> Part:

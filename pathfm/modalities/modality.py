@@ -35,15 +35,21 @@ class Modality:
     means: Mapping[str, np.ndarray]
 
     @classmethod
-    def fit(cls, cohort: Cohort, name: str, settings: ModalityConfig, training: pd.DataFrame) -> "Modality":
-        """Chooses and scales the features on the training people (patient, site, project) that have the modality."""
+    def fit(cls, cohort: Cohort, name: str, settings: ModalityConfig, training: pd.DataFrame, learned: Panel | None = None) -> "Modality":
+        """Chooses and scales the features on the training people (patient, site, project) that have the modality.
+
+        With `learned` the features are those of this panel, and only their scale is fitted.
+        """
         matrix = cohort.matrix(name)
         there = training[training["patient"].isin(set(matrix.obs["patient"]))]
         if there.empty:
             raise InputError(
                 f"no training patient has a row in {cohort.folder.matrix(name)}; its patients must be named as the cohort's are"
             )
-        panel = fit_panel(matrix, there["patient"], settings.panel, there.set_index("patient")["project"])
+        if learned is None:
+            panel = fit_panel(matrix, there["patient"], settings.panel, there.set_index("patient")["project"])
+        else:
+            panel = learned.refitted(matrix, there["patient"])
         scaled = cls(name, panel, "none", {}).vectors(cohort, there)
         return cls(name, panel, settings.residual, cancer_means(scaled.values, _text(there["project"])))
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from pathfm.progress import say
 EXPRESSED = 1.0
 GENES_AT_ONCE = 1024
 COLUMNS = ["gene", "symbol", "mean", "sd"]
+LEARNED = "r"  # a further column, of a panel that was learned
+PREDICTABLE = "predictable"
 
 
 def read_log_tpm(expression: AnnData | Profiles, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -30,16 +32,21 @@ def read_log_tpm(expression: AnnData | Profiles, rows: np.ndarray, columns: np.n
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Genes (Ensembl ids without version) in order; mean and sd of log2(TPM+1) over training patients, float32 [genes]."""
+    """Genes (Ensembl ids without version) in order; mean and sd of log2(TPM+1) over training patients, float32 [genes].
+
+    Of a panel that was learned (`predictable:N`), `r` float32 [genes] is the correlation that chose each gene.
+    """
 
     genes: tuple[str, ...]
     symbols: tuple[str, ...]
     mean: np.ndarray
     sd: np.ndarray
     clip: float
+    r: np.ndarray | None = None
 
     @cached_property
     def hash(self) -> str:
+        """Of what the panel does to expression; how its genes were chosen is no part of it."""
         return digest([self.genes, self.mean.tolist(), self.sd.tolist(), self.clip])
 
     def columns(self, adata: AnnData | Profiles) -> np.ndarray:
@@ -54,6 +61,18 @@ class Panel:
             )
         return position
 
+    def of(self, chosen: np.ndarray, r: np.ndarray) -> "Panel":
+        """The genes at the places `chosen`, in the panel's order; r [genes] holds what chose them."""
+        places = np.sort(chosen)
+        genes, symbols = (tuple(names[place] for place in places) for names in (self.genes, self.symbols))
+        return Panel(genes, symbols, self.mean[places], self.sd[places], self.clip, r[places].astype(np.float32))
+
+    def refitted(self, expression: AnnData | Profiles, training_patients: Iterable[str]) -> "Panel":
+        """The same genes with the scale of these patients; one that is constant among them is dropped. InputError when one is missing."""
+        rows, columns = _rows_of(expression, training_patients), self.columns(expression)
+        fitted = _fitted(expression, rows, columns, read_log_tpm(expression, rows, columns), "of the run", self.clip)
+        return fitted if self.r is None else replace(fitted, r=self.r[np.isin(self.genes, fitted.genes)])
+
     def scale(self, log_tpm: np.ndarray) -> np.ndarray:
         """z-scores of log2(TPM+1) [patients, genes in the panel's order], clipped to ± clip, float32."""
         scaled = np.subtract(log_tpm, self.mean, dtype=np.float32)
@@ -61,17 +80,23 @@ class Panel:
         return np.clip(scaled, -self.clip, self.clip, out=scaled)
 
     def write(self, path: str | os.PathLike) -> None:
-        """Parquet with gene, symbol, mean and sd (log2 TPM+1); clip and hash in its metadata. InputError when the disk refuses."""
+        """Parquet with gene, symbol, mean and sd (log2 TPM+1), and r where it was learned; clip and hash in its metadata.
+
+        InputError when the disk refuses.
+        """
         table = pd.DataFrame({"gene": self.genes, "symbol": self.symbols, "mean": self.mean, "sd": self.sd})
+        if self.r is not None:
+            table[LEARNED] = self.r
         write_parquet(table, path, {"clip": repr(self.clip), "hash": self.hash})
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "Panel":
         """The panel in a Parquet file; InputError when it is missing or not what was written."""
-        table, notes = read_parquet(path, COLUMNS), parquet_metadata(path)
+        table, notes = read_parquet(path, [*COLUMNS, LEARNED], optional=[LEARNED]), parquet_metadata(path)
         try:
             mean, sd = (table[column].to_numpy(np.float32) for column in ("mean", "sd"))
-            panel = cls(tuple(table["gene"]), tuple(table["symbol"]), mean, sd, float(notes["clip"]))
+            r = table[LEARNED].to_numpy(np.float32) if LEARNED in table else None
+            panel = cls(tuple(table["gene"]), tuple(table["symbol"]), mean, sd, float(notes["clip"]), r)
         except (KeyError, ValueError) as error:
             raise InputError(f"{path} is not a gene panel: {error}") from error
         if panel.hash != notes.get("hash"):
@@ -83,6 +108,12 @@ def choice_name(choice: str) -> str:
     """A choice of genes as cards name it: a file without its folder."""
     kind, colon, argument = choice.partition(":")
     return f"{kind}:{Path(argument).name}" if colon else kind
+
+
+def asked_of_features(choice: str) -> int | None:
+    """N of "predictable:N", which features must answer; None of every other choice."""
+    kind, _, argument = choice.partition(":")
+    return int(argument) if kind == PREDICTABLE and argument.isdecimal() and int(argument) > 0 else None
 
 
 def fit_panel(
@@ -122,11 +153,18 @@ def fit_panel(
             groups = None if cancer is None else cancer.reindex(expression.obs["patient"].iloc[rows])
             keep = _most_variable(log_tpm, keep, expression.var_names[columns], groups, int(argument))
         columns, log_tpm = columns[keep], log_tpm[:, keep]
+    elif asked_of_features(choice):
+        raise InputError(f"the panel {choice!r} is learned by a training run from its base; choose another one here")
     else:
         raise InputError(
-            f'there is no gene panel {choice!r}; choose "protein_coding", "hvg:N", "hallmark", "gmt:FILE", "list:FILE" or "all"'
+            f'there is no gene panel {choice!r}; choose "predictable:N", "protein_coding", "hvg:N", "hallmark", "gmt:FILE", "list:FILE" '
+            'or "all"'
         )
+    return _fitted(expression, rows, columns, log_tpm, choice, clip)
 
+
+def _fitted(expression: AnnData | Profiles, rows: np.ndarray, columns: np.ndarray, log_tpm: np.ndarray, choice: str, clip: float) -> Panel:
+    """The genes of these columns, in the order of their ids, with the scale of log_tpm [rows, columns]."""
     order = np.argsort(expression.var_names[columns].to_numpy(str))
     mean = _by_genes(log_tpm, lambda block: block.mean(axis=0, dtype=np.float64))[order].astype(np.float32)
     sd = _by_genes(log_tpm, lambda block: block.std(axis=0, dtype=np.float64))[order].astype(np.float32)

@@ -54,7 +54,7 @@ class AugmentConfig:
 class ModalityConfig:
     """Which features of a modality a model sees, fitted on training patients."""
 
-    panel: str = "all"  # "all", or for genes "protein_coding", "hvg:N", "hallmark", "gmt:FILE" or "list:FILE"
+    panel: str = "all"  # "all", or for genes "predictable:N", "protein_coding", "hvg:N", "hallmark", "gmt:FILE", "list:FILE"
     residual: str = "none"  # what is taken away: the mean of the hospital ("site"), of the "cancer" type, "cancer_and_site"
 
     def __post_init__(self):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,9 +24,11 @@ from pathfm.settings.training import TrainConfig
 from pathfm.training.interruption import stop_at_once
 
 SECONDS_LATER = 120  # by which jax's own limit for joining lies behind ours, since it aborts the process
+MADE = "pathfm/made"  # the files that process 0 has made
 BELL, HEARD = "pathfm/failed", "pathfm/heard"  # who failed: "EXIT CODE SENTENCE"; and a key for each process that has heard of it
 SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_TO_HEAR = 15.0
+SECONDS_TO_SEE = 60.0  # a file that another machine has written
 
 
 class Common(InputError):
@@ -215,3 +218,25 @@ def everyones(numbers: Iterable[int]) -> set[int]:
     padded = np.full(1 << (most - 1).bit_length(), -1, np.int32)  # of few sizes, since each is compiled
     padded[: len(own)] = sorted(own)
     return set(multihost_utils.process_allgather(padded).ravel().tolist()) - {-1}
+
+
+def made_once(path: Path, make: Callable[[], None]) -> None:
+    """Where there is no file `path`, process 0 makes it, and the others wait until it has; all of them must ask at the same point.
+
+    They wait outside of collectives, which give up after some time. InputError where one does not see the file then.
+    """
+    if jax.process_index() == 0 and not path.exists():
+        make()
+    if jax.process_count() == 1:
+        return
+    key = f"{MADE}/{hashlib.sha256(str(path).encode()).hexdigest()}"
+    if jax.process_index() == 0:
+        _store().key_value_set(f"{key}/0", "", allow_overwrite=True)
+        return
+    while not _entries(key):
+        time.sleep(SECONDS_BETWEEN_LOOKS / 4)
+    limit = time.monotonic() + SECONDS_TO_SEE
+    while not path.exists():
+        if time.monotonic() > limit:
+            raise InputError(f"process 0 has made {path}, which is not there; let all processes write one --workdir on shared storage")
+        time.sleep(SECONDS_BETWEEN_LOOKS / 4)

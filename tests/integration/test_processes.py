@@ -173,6 +173,24 @@ def test_one_process_speaks_for_all(cohort, tmp_path):
     assert second.count("\n") == 1 and "process 1 of 2 joins the others" in second
 
 
+def test_one_process_learns_the_panel_and_both_train_with_it(undisturbed, cohort, tmp_path):
+    base = undisturbed(1)
+    settings = ("--config.train_for=2 steps", f"--config.init={base}", "--config.panel=predictable:6")
+    company = Company(cohort, tmp_path / "run", *settings)
+    assert company.codes() == [0, 0], company.said()
+    first, second = company.said()
+    assert "go through the base" in first and "go through the base" not in second
+    alone = Company(cohort, tmp_path / "alone", *settings, processes=1)
+    assert alone.codes() == [0], alone.said()
+    assert open_weights(tmp_path / "run").panel.hash == open_weights(tmp_path / "alone").panel.hash
+
+
+def test_without_a_base_to_learn_from_all_processes_end(cohort, tmp_path):
+    company = Company(cohort, tmp_path / "run", "--config.panel=predictable:6")
+    assert company.codes() == [WRONG_INPUT] * 2, company.said()
+    assert "process 0 of 2: the panel predictable:6 is what a base's features show" in company.said()[0]
+
+
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_mistake_that_one_process_meets_ends_all_with_its_number(failing, cohort, tmp_path):
     company = Company(cohort, tmp_path / "run", "--config.train_for=100000 steps", held=("Clock.waiting", "3", "the disk is gone"))

@@ -18,9 +18,12 @@ from safetensors.numpy import load_file, save_file
 
 from pathfm.cli import main
 from pathfm.errors import STOPPED_EARLY, WRONG_INPUT, InputError, StoppedEarly
+from pathfm.features import predictable
 from pathfm.folders.run import RunFolder
 from pathfm.input.training_data import open_training_data
+from pathfm.modalities.panel import Panel
 from pathfm.models.vit import by_name
+from pathfm.probes import cross_fitted
 from pathfm.settings.command_line import load
 from pathfm.settings.schema import from_dict
 from pathfm.settings.training import TrainConfig
@@ -105,6 +108,37 @@ def test_imported_weights_are_tuned_and_go_back_in_their_own_naming(cohort, tmp_
     assert {name: tensor.shape for name, tensor in tuned.items()} == {name: tensor.shape for name, tensor in theirs.items()}
     assert (tuned["pooler.dense.bias"] == 1).all() and (tuned["layernorm.weight"] != theirs["layernorm.weight"]).any()
     assert "tuned to predict the bulk gene expression" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_panel_that_the_base_chooses_is_learned_once_and_the_same_for_both_ways_to_tune(cohort, base, tmp_path, monkeypatch, capsys):
+    settings = {"init": str(base), "panel": "predictable:8", "train_for": "2 steps", "evaluate_every": "2 steps"}
+    monkeypatch.setattr(cross_fitted, "SHUFFLED", 500)
+    with monkeypatch.context() as patched:
+        patched.setattr(Interruption, "requested", lambda self: True)
+        for name in ("direct", "contrastive"):
+            with pytest.raises(StoppedEarly):
+                run(shrunk(name, cohort).replace(**settings), tmp_path / name)
+    assert capsys.readouterr().err.count("24 training patients go through the base, at most 32 of each") == 2
+    panel, other = (Panel.read(tmp_path / name / "panel.parquet") for name in ("direct", "contrastive"))
+    assert sum(int(gene[4:]) < 20 for gene in panel.genes) >= 6  # the tiles show the first twenty genes
+    assert other.hash == panel.hash
+    np.testing.assert_array_equal(other.r, panel.r)
+
+    monkeypatch.setattr(predictable, "mean_features", None)  # nothing is embedded again
+    shutil.move(tmp_path / "direct", tmp_path / "elsewhere")
+    run(shrunk("direct", cohort).replace(**settings), tmp_path / "elsewhere")
+    weights = open_weights(tmp_path / "elsewhere")
+    assert weights.card.paired.choice == "predictable:8" and weights.card.paired.features == 8
+    assert weights.panel.hash == panel.hash
+    np.testing.assert_array_equal(weights.panel.r, panel.r)
+    panel.of(np.arange(7), np.ones(8)).write(tmp_path / "elsewhere" / "panel.parquet")
+    with pytest.raises(InputError, match="was begun before its panels of features changed"):
+        run(shrunk("direct", cohort).replace(**settings), tmp_path / "elsewhere")
+
+
+def test_a_panel_that_a_base_chooses_needs_a_base(cohort, tmp_path):
+    with pytest.raises(InputError, match=r"the panel predictable:8 is what a base's features show; give --config.init=DIR"):
+        run(shrunk("direct", cohort, model="demo").replace(panel="predictable:8"), tmp_path)
 
 
 @pytest.mark.long

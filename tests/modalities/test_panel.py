@@ -9,7 +9,7 @@ from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.profiles import Profiles, one_row_per_patient, open_profiles
 from pathfm.errors import InputError
 from pathfm.modalities.genes import HALLMARK, find_genes, named_genes, read_gene_list, read_gmt
-from pathfm.modalities.panel import Panel, fit_panel, read_log_tpm, variance_within
+from pathfm.modalities.panel import Panel, asked_of_features, fit_panel, read_log_tpm, variance_within
 
 PATIENTS = [f"P{number:02}" for number in range(40)]
 TRAINING = PATIENTS[:24]
@@ -74,6 +74,32 @@ def test_the_share_of_expressing_patients_counts_a_tpm_of_exactly_one():
     expression.X[0, 0] = 2
     assert expression.var_names[0] in fit_panel(expression, TRAINING, "protein_coding", min_share=3 / 24).genes
     assert expression.var_names[0] not in fit_panel(expression, TRAINING, "protein_coding", min_share=3.1 / 24).genes
+
+
+def test_a_learned_panel_keeps_what_chose_its_genes_and_is_scaled_anew(expression, tmp_path):
+    every = fit_panel(expression, TRAINING, "protein_coding")
+    r = np.linspace(-0.2, 0.9, len(every.genes))
+    panel = every.of(np.array([7, 2, 5]), r)
+    assert panel.genes == tuple(every.genes[place] for place in (2, 5, 7))
+    panel.write(tmp_path / "panel.parquet")
+    again = Panel.read(tmp_path / "panel.parquet")
+    assert again.hash == panel.hash
+    np.testing.assert_array_equal(again.r, r[[2, 5, 7]].astype(np.float32))
+    refitted = again.refitted(expression, TRAINING)
+    assert refitted.hash == panel.hash
+    np.testing.assert_array_equal(refitted.r, panel.r)
+    assert again.refitted(expression, PATIENTS).hash != panel.hash
+    every.write(tmp_path / "every.parquet")
+    assert Panel.read(tmp_path / "every.parquet").r is None
+
+
+def test_a_panel_that_features_choose_is_not_fitted_without_them(expression):
+    assert asked_of_features("predictable:20") == 20
+    assert [asked_of_features(choice) for choice in ("hvg:20", "predictable", "predictable:0", "predictable:x", "all")] == [None] * 5
+    with pytest.raises(InputError, match="'predictable:20' is learned by a training run from its base"):
+        fit_panel(expression, TRAINING, "predictable:20")
+    with pytest.raises(InputError, match="no gene panel 'predictable:0'"):
+        fit_panel(expression, TRAINING, "predictable:0")
 
 
 def test_other_patients_change_nothing(expression):

@@ -31,6 +31,61 @@ def test_a_process_alone_is_everyone():
     processes.refuse_differences("any config")
 
 
+def test_a_file_is_made_once_and_not_where_it_is(tmp_path):
+    path, made = tmp_path / "panel", []
+
+    def make():
+        made.append(path.write_text("whole"))
+
+    for _ in range(2):
+        processes.made_once(path, make)
+    assert len(made) == 1
+
+
+class Store:
+    """jax's key-value store, of which `made_once` needs two methods; `then` happens when another process looks a second time."""
+
+    def __init__(self, then=lambda: None):
+        self.values, self.looks, self.then = {}, 0, then
+
+    def key_value_set(self, key, value, allow_overwrite=False):
+        self.values[key] = value
+
+    def key_value_dir_get(self, folder):
+        self.looks += 1
+        if self.looks == 2:
+            self.then()
+        return [(key, value) for key, value in self.values.items() if key.startswith(f"{folder}/")]
+
+
+def in_process(number, store, monkeypatch):
+    monkeypatch.setattr(processes.jax, "process_count", lambda: 2)
+    monkeypatch.setattr(processes.jax, "process_index", lambda: number)
+    monkeypatch.setattr(processes, "_store", lambda: store)
+
+
+def test_another_process_waits_until_the_first_has_made_the_file(tmp_path, monkeypatch):
+    path, first = tmp_path / "panel", Store()
+    in_process(0, first, monkeypatch)
+    processes.made_once(path, lambda: path.write_text("whole"))
+    processes.made_once(path, lambda: path.write_text("again"))
+    assert path.read_text() == "whole"
+    second = Store(then=lambda: second.values.update(first.values))
+    in_process(1, second, monkeypatch)
+    processes.made_once(path, lambda: path.write_text("twice"))
+    assert second.looks == 2 and path.read_text() == "whole"
+
+
+def test_a_file_that_another_process_does_not_see_is_said(tmp_path, monkeypatch):
+    store = Store()
+    in_process(0, store, monkeypatch)
+    processes.made_once(tmp_path / "panel", lambda: None)
+    in_process(1, store, monkeypatch)
+    monkeypatch.setattr(processes, "SECONDS_TO_SEE", 0.0)
+    with pytest.raises(InputError, match="process 0 has made .*panel, which is not there; let all processes write one --workdir"):
+        processes.made_once(tmp_path / "panel", lambda: None)
+
+
 def test_broken_records_are_named_once_and_counted_against_all(tmp_path, capsys):
     folder = make_small_cohort(tmp_path)
     splits = read_splits(folder)
