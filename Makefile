@@ -22,9 +22,9 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-# The quick tests with the newest jax, pandas and anndata, where Python 3.12 is installed.
+# The quick tests with the newest jax, pandas and anndata, where Python 3.12 is installed, but for rooms that rest on NumPy and files.
 quick-test-next: .venv-next/installed
-	.venv-next/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
+	.venv-next/bin/python -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,benchmarks demo engines probes slides zoo)
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \

@@ -128,6 +128,16 @@ def import_transformers():
     return pytest.importorskip("transformers", reason=REASON, exc_type=ImportError)
 
 
+def unfilled(create):
+    """The torch model that `create()` makes, with memory for parameters and no values in it: their own initialisation takes seconds."""
+    import torch
+
+    with torch.device("meta"):
+        model = create()
+    assert not list(model.buffers())
+    return model.to_empty(device="cpu")
+
+
 def drawn(model, seed: int = 0):
     """The torch model with every parameter drawn at random, none large, so that none can be mixed up unseen."""
     import torch

@@ -119,7 +119,6 @@ def undisturbed(cohort, tmp_path_factory):
 # The call at which the processes are held, and the step that they then stop at.
 MOMENTS = {
     "before the first step": (("Clock.waiting", "1"), 1),
-    "between steps": (("Clock.waiting", "6"), 6),
     "between the batches of a validation": (("BadRecords.note", "7"), 4),
     "in the last step": (("Clock.waiting", "8"), 8),
     "while saving": (("Checkpoints.save", "2"), 5),
@@ -130,7 +129,6 @@ MOMENTS = {
     ("moment", "processes"),
     [
         ("before the first step", 2),
-        ("between steps", 1),
         ("between the batches of a validation", 2),
         ("in the last step", 1),
         ("while saving", 2),

@@ -86,6 +86,7 @@ def test_a_shipped_config_trains_from_the_base_and_says_what_it_did(name, cohort
     assert list((tmp_path / name / "tensorboard").iterdir())
 
 
+@pytest.mark.long
 def test_contrastive_learns_in_parts_what_it_learns_from_the_whole_batch(cohort, base, tmp_path):
     losses = []
     for microbatch in (16, 8):
@@ -211,6 +212,7 @@ def test_a_run_that_diverges_ends_in_words_with_its_best_weights_and_does_not_be
         run(config, tmp_path)
 
 
+@pytest.mark.long
 def test_a_stopped_run_goes_on_under_another_placement_with_the_losses_of_the_undisturbed_one(cohort, base, tmp_path, monkeypatch):
     settings = {"init": str(base), "train_for": "6 steps", "evaluate_every": "3 steps", "log_every": "1 steps"}
     config = shrunk("contrastive", cohort, **settings, mesh={"data": 4, "fsdp": 1})

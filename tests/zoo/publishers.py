@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pathfm.zoo.known import Known, known
-from tests.parity import drawn, import_timm, import_transformers, timm_classes, torch_features, torch_loader
+from tests.parity import drawn, import_timm, import_transformers, timm_classes, torch_features, torch_loader, unfilled
 
 FULL_SIZE = os.environ.get("PATHFM_FULL_SIZE") == "1"
 PACKED = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
@@ -136,8 +136,9 @@ def republished(name: str, folder: Path) -> tuple[Known, Any]:
     size = 154 if model.spec.image_size == 518 else 224
     model = replace(model, spec=replace(model.spec, depth=blocks(name), image_size=size))
     entry, arguments = REPUBLISHED[name]
-    theirs = timm.create_model(entry, num_classes=0, dynamic_img_size=True, depth=blocks(name), img_size=size, **timm_classes(arguments))
-    save_file(drawn(theirs).state_dict(), folder / "model.safetensors")
+    arguments = {"num_classes": 0, "dynamic_img_size": True, "depth": blocks(name), "img_size": size, **timm_classes(arguments)}
+    theirs = drawn(unfilled(partial(timm.create_model, entry, **arguments)))
+    save_file(theirs.state_dict(), folder / "model.safetensors")
     return model, theirs
 
 
@@ -147,9 +148,15 @@ def _of_timm(model: Known, folder: Path) -> Published:
     timm = import_timm()
     entry, arguments = TIMM[model.name]
     create = partial(timm.create_model, entry, num_classes=0, dynamic_img_size=True, depth=model.spec.depth, **timm_classes(arguments))
-    theirs = drawn(create())
+    theirs = drawn(unfilled(create))
     save_file(theirs.state_dict(), folder / "model.safetensors")
-    return Published(model, folder / "model.safetensors", theirs, lambda path: create(checkpoint_path=str(path)).eval())
+
+    def loaded(path: Path):
+        theirs = unfilled(create)
+        timm.models.load_checkpoint(theirs, str(path))
+        return theirs.eval()
+
+    return Published(model, folder / "model.safetensors", theirs, loaded)
 
 
 def _of_hub(model: Known, folder: Path) -> Published:
@@ -158,14 +165,15 @@ def _of_hub(model: Known, folder: Path) -> Published:
     timm = import_timm()
     filtered = timm.models.vision_transformer.checkpoint_filter_fn
     arguments = {"num_classes": 0, "dynamic_img_size": True, "depth": model.spec.depth, "img_size": model.spec.image_size}
+    create = partial(timm.create_model, HUB[model.name], **arguments)
 
     def loaded(path: Path):
-        theirs = timm.create_model(HUB[model.name], **arguments)
+        theirs = unfilled(create)
         state = torch.load(path, weights_only=True) if path.suffix == ".pth" else torch_loader()(path)
         theirs.load_state_dict(filtered(state, theirs))
         return theirs.eval()
 
-    torch.save(_hub_state(drawn(timm.create_model(HUB[model.name], **arguments)).state_dict(), model.spec.width), folder / "model.pth")
+    torch.save(_hub_state(drawn(unfilled(create)).state_dict(), model.spec.width), folder / "model.pth")
     return Published(model, folder / "model.pth", loaded(folder / "model.pth"), loaded)
 
 
@@ -208,6 +216,6 @@ def _of_hugging_face(model: Known, folder: Path) -> Published:
     transformers = import_transformers()
     family, arguments = HUGGING_FACE[model.name]
     config = getattr(transformers, f"{family}Config")(num_hidden_layers=model.spec.depth, **arguments)
-    theirs = drawn(getattr(transformers, f"{family}Model")(config))
+    theirs = drawn(unfilled(partial(getattr(transformers, f"{family}Model"), config)))
     theirs.save_pretrained(folder / "published")
     return Published(model, folder / "published", theirs, lambda path: transformers.AutoModel.from_pretrained(path).eval())
