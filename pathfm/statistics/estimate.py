@@ -122,9 +122,8 @@ def combined(estimates: Sequence[Estimate], factors: Sequence[float]) -> Estimat
 
 def _sum_of_trainings(estimates: Sequence[Estimate], factors: Sequence[float]) -> np.ndarray | None:
     """[..., trainings]; what a training does to several tasks is summed before it is squared."""
-    if all(one.training is None for one in estimates):
-        return None
-    return np.sum([factor * one.training for one, factor in zip(estimates, factors, strict=True)], axis=0)
+    there = [factor * one.training for one, factor in zip(estimates, factors, strict=True) if one.training is not None]
+    return np.sum(there, axis=0) if there else None
 
 
 def _spread(weight: np.ndarray, place: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
