@@ -207,6 +207,7 @@ def keep_weights(
         pairing=config.pairing if data.panels else None,
         data_hash=data.data_hash,
         recipe_hash=config.recipe.hash,
+        seed=config.seed,
         step=step,
     )
     patients = frozenset(data.train.index.patients) | (base.patients if base else frozenset())

@@ -57,11 +57,12 @@ def write_evaluation(
     recipe: str | None = None,
     fold: int = 0,
     first_gene: int = 0,
+    seed: int = 0,
 ) -> Path:
     """One evaluation folder; `right` is the share of right predictions, `noise` that of predicted expression (truth has sd 1).
 
     `swapped` predictions of each task become right and as many become wrong: changes that do not help. Evaluations of one `recipe`
-    and several `fold`s belong together.
+    and several `fold`s or `seed`s belong together.
     """
     root.mkdir(parents=True)
     panel_hash = "b" * 64
@@ -78,6 +79,7 @@ def write_evaluation(
         "split_hash": split_hash,
         "fold": fold,
         "recipe_hash": recipe,
+        "seed": seed,
         "pairing": None if base is None else "true",
         "panel_hash": None if base is None else panel_hash,
         "genes": None if base is None else GENES,

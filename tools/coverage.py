@@ -1,6 +1,7 @@
 """How often the intervals hold the truth: tables from simulated worlds, by the functions that make the report's intervals.
 
-Usage: python tools/coverage.py [--repeats 1000] [--seed 0]. Some minutes on one core; docs/intervals.md has what it printed.
+Usage: python tools/coverage.py [--repeats 1000] [--seed 0] [--only WORD of a table's title]. Some minutes on one core; docs/intervals.md
+has what it printed.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from coverage_families import FAMILIES, Family, leaves_zero_out
 from coverage_others import beside, mcnemar
+from coverage_trainings import TRAINED_FAMILY_HEAD, TRAINED_HEAD, TRAINED_WORLDS, trained_family_rows, trained_rows
 from coverage_worlds import DESIGNS, RECALL, ClassWorld, GeneWorld, R, hospital_of
 
 from pathfm.statistics.accuracy import accuracy_estimate
@@ -166,13 +168,17 @@ FAMILY_HEAD = (
 )
 
 
-def report(repeats: int, seed: int) -> Iterator[str]:
-    """The tables, line by line."""
+def report(repeats: int, seed: int, only: str = "") -> Iterator[str]:
+    """The tables whose title has `only` in it, line by line."""
     for title, head, rows in (
         ("Δ of balanced accuracy", CLASS_HEAD, class_rows(CLASS_WORLDS, repeats, seed)),
         ("Δ of mean gene r", GENE_HEAD, gene_rows(GENE_WORLDS, repeats, seed)),
         ("Ten tasks together, no difference in any", FAMILY_HEAD, family_rows(FAMILIES, repeats, seed)),
+        ("Several trainings, Δ = 3 of balanced accuracy", TRAINED_HEAD, trained_rows(TRAINED_WORLDS, repeats, seed)),
+        ("Six tasks together, several trainings, no difference in any", TRAINED_FAMILY_HEAD, trained_family_rows(repeats, seed)),
     ):
+        if only not in title:
+            continue
         yield f"### {title}"
         yield ""
         yield from grid(head, rows)
@@ -183,6 +189,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="the tables with this word in their title")
     arguments = parser.parse_args()
-    for line in report(arguments.repeats, arguments.seed):
+    for line in report(arguments.repeats, arguments.seed, arguments.only):
         print(line, flush=True)

@@ -74,6 +74,40 @@ class ClassWorld:
 
 
 @dataclass(frozen=True)
+class TrainedWorld:
+    """Several trainings of one recipe, each with a gain of its own, scored on the same patients of a ClassWorld."""
+
+    patients: ClassWorld
+    trainings: int
+    spread: float  # sd over trainings of the true gain
+    own: float = 0.3  # share of the patients whom a training predicts by itself; the others as its recipe does
+    bases: bool = False  # each from a training of its own of the base, whose recall has the same spread
+
+    def right(
+        self, rng: np.random.Generator, hospital: np.ndarray, gain: float | np.ndarray, repeats: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """[repeats, trainings, n] of 0 and 1 for bases and tuned, whose recalls differ by `gain` ([repeats, trainings, 1] of tasks that go
+        together) in the mean over all trainings.
+        """
+        world, shape = self.patients, (repeats, self.trainings, hospital.max() + 1)
+        of_base = RECALL + (BASE_SPREAD * bounded(rng, (repeats, 1, shape[2])) if world.clustered else np.zeros((repeats, 1, shape[2])))
+        if self.bases:
+            of_base = of_base + self.spread * bounded(rng, (*shape[:2], 1))
+        of_tuned = of_base + gain + self.spread * bounded(rng, (*shape[:2], 1))
+        of_tuned = of_tuned + (world.tau * bounded(rng, (repeats, 1, shape[2])) if world.tau else 0)
+        both = of_base * of_tuned + world.alike * np.sqrt(of_base * (1 - of_base) * of_tuned * (1 - of_tuned))
+        both = np.minimum(both, np.minimum(of_base, of_tuned))
+        base = self._drawn(rng, repeats, of_base.shape[1]) < of_base[..., hospital]
+        share = np.where(base, (both / of_base)[..., hospital], ((of_tuned - both) / (1 - of_base))[..., hospital])
+        return base.astype(np.int8), (self._drawn(rng, repeats, self.trainings) < share).astype(np.int8)
+
+    def _drawn(self, rng: np.random.Generator, repeats: int, trainings: int) -> np.ndarray:
+        """[repeats, trainings, n] uniform: of most patients the same for all trainings."""
+        shape = (repeats, trainings, self.patients.n)
+        return np.where(rng.random(shape) < self.own, rng.random(shape), rng.random((repeats, 1, self.patients.n)))
+
+
+@dataclass(frozen=True)
 class GeneWorld:
     """Patients with measured and predicted expression; the population's r of every gene is R, and with the tuned encoder R + gain."""
 

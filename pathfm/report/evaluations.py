@@ -103,10 +103,25 @@ class Evaluation:
         return approach if pairing in (None, "true") else f"{approach} ({pairing.replace('_', ' ')})"
 
     @property
-    def recipe(self) -> tuple:
-        """What two trainings share that differ in their fold alone, scored alike on one choice of genes; imported weights share a hash."""
+    def trained(self) -> bool:
+        """Whether a training of pathfm made the weights, and did not import them."""
+        return self.card.get("recipe_hash") is not None or self.base is not None
+
+    @property
+    def seed(self) -> int:
+        """Of the training; an earlier version's hash of the recipe held it, so that its trainings share a recipe only where it is 0."""
+        return self.card.get("seed") or 0
+
+    @property
+    def series(self) -> tuple:
+        """What trainings share that differ in seed or fold alone, scored alike on one choice of genes; imported weights share a hash."""
         trained = self.card.get("recipe_hash") or self.weight_hash
         return self.about["split_hash"], self.approach, trained, self.about.get("panel_choice"), self.about.get("options")
+
+    @property
+    def recipe(self) -> tuple:
+        """What trainings share that differ in their fold alone."""
+        return *self.series, self.seed
 
     @property
     def pooling(self) -> str:

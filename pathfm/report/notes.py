@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pathfm.report.evaluations import HEADLINE, Evaluation
+from pathfm.report.trainings import Group, Trainings, apart, partly
 from pathfm.report.warnings import warnings_of
 from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, too_few_hospitals
 from pathfm.statistics.scores import large_classes
@@ -28,6 +29,7 @@ class Note:
 def notes_of(
     evaluations: Sequence[Evaluation],
     pairs: Sequence[tuple[Evaluation, list[Evaluation]]],
+    groups: Sequence[Group],
     rows: Sequence[Any],
     columns: dict[str, str],
 ) -> Iterator[Note]:
@@ -45,6 +47,7 @@ def notes_of(
             f"{ARROWS['up']}, {ARROWS['down']}: a difference that leaves 0 out together with all other tasks of its row (band of 95 % "
             "over the family); an interval may leave 0 out by itself without one"
         )
+    yield from _trainings(groups)
     for base, all_tuned in pairs:
         for one in (base, *all_tuned):
             yield from _of_run(one, base)
@@ -58,6 +61,12 @@ def notes_of(
     yield from _pretrained(evaluations)
     for warning in warnings_of(evaluations, pairs):
         yield Note(warning, "warning")
+    for what, found in (
+        ("trainings of one recipe that are rows of their own", list(apart(groups))),
+        ("not every training of the row was evaluated on a task, which it goes without", list(partly(groups))),
+    ):
+        if found:
+            yield Note(f"{what}: {', '.join(found)}", "warning")
     for one in evaluations:
         yield from _of_parts(one, columns)
         if one.scores.loc[one.scores["headline"], "unconverged"].isna().any():
@@ -73,6 +82,29 @@ def _units(rows: Sequence[Any], columns: dict[str, str]) -> Iterator[Note]:
             said.setdefault("; or ".join(units), []).append(column)
     for unit, names in said.items():
         yield Note(f"unit of the intervals of {', '.join(names)}: {unit}")
+
+
+def _trainings(groups: Sequence[Group]) -> Iterator[Note]:
+    """Which rows are means over trainings, and of which rows the spread between trainings is not known."""
+    rows = [row for group in groups for row in (group.base, *group.tuned) if row.first.trained]
+    for row in rows:
+        if len(row.each) > 1:
+            spread = f"its intervals hold patients and {row.number} trainings" if row.number > 1 else _ONE
+            yield Note(f"the mean over {len(row.each)} trainings of one recipe, {row.names}: {spread}")
+    for group in groups:
+        for row in group.tuned:
+            yield from _of_other_bases(group.base, row)
+    if single := [row.names for row in rows if len(row.each) == 1]:
+        yield Note(f"{_ONE}: {', '.join(single)}")
+
+
+def _of_other_bases(base: Trainings, row: Trainings) -> Iterator[Note]:
+    if len({id(one) for one in row.bases}) < len(base.each):
+        own = ", ".join(dict.fromkeys(one.name for one in row.bases))
+        yield Note(f"{row.names}: the difference is to what it was tuned from, {own}; the base's own row is over {base.names}")
+
+
+_ONE = "one training: the spread between trainings is not in the interval"
 
 
 def _of_run(one: Evaluation, base: Evaluation) -> Iterator[Note]:

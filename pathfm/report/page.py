@@ -35,13 +35,15 @@ READING = (
     (
         "Interval",
         "In brackets, 95 %, each by itself, by Student’s t over what is independent: the sites (hospitals) of the patients where they are "
-        "known, else patients, else images; point at a cell to see which. It is the interval of the paired difference, and tells nothing "
-        "of other trainings. Even if nothing had changed, about one interval in twenty would leave zero out; an arrow allows for that.",
+        "known, else patients, else images; point at a cell to see which. It is the interval of the paired difference. A row of several "
+        "trainings holds the spread between them too; that of one training tells nothing of others. Even if nothing had changed, about "
+        "one interval in twenty would leave zero out; an arrow allows for that.",
     ),
     (
         "What could have been shown",
         "The smallest true difference that would have been seen four times in five; how many patients of the same kind would show one "
-        "point; and the loss beyond which the interval leaves nothing.",
+        "point; and the loss beyond which the interval leaves nothing. Of several trainings also how much of the variance is that of "
+        "patients (or their sites) and how much that of trainings: more of the larger part narrows the interval.",
     ),
     (
         "Two fits",

@@ -100,24 +100,24 @@ def latex_escaped(text: str) -> str:
 def csv_text(table) -> str:
     """A line per row and, for each column, value, low and high as plain numbers; texts that a spreadsheet would run are quoted.
 
-    Below them the limits, a line of each kind ("detectable", "needed", "excluded") with values alone.
+    Below them the limits, a line of each kind ("detectable", "needed", "excluded", "trainings") with values alone.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     spread = [name for column in table.columns for name in (column, f"{column} low", f"{column} high")]
-    writer.writerow([csv_escaped(name) for name in ("fit", "kind", "approach", "run", *spread, *FURTHER, "smoke", "probe")])
+    writer.writerow([csv_escaped(name) for name in ("fit", "kind", "approach", "run", *spread, *FURTHER, "smoke", "probe", "trainings")])
     end = ["yes" if table.smoke else ""]
     for row in table.rows:
         cells = [part for cell in row.cells for part in _csv_cell(cell)]
         named = list(zip(table.columns, row.cells, strict=True))
         said = ["; ".join(filter(None, (says(column, cell) for column, cell in named))) for says in FURTHER.values()]
         texts = [csv_escaped(text) for text in (row.fit, row.kind, row.approach, row.run)]
-        writer.writerow([*texts, *cells, *map(csv_escaped, said), *end, csv_escaped(row.probe)])
+        writer.writerow([*texts, *cells, *map(csv_escaped, said), *end, csv_escaped(row.probe), row.trainings])
     for one in table.limits:
-        for name in LINES:
+        for name in one.lines():
             cells = [part for value in getattr(one, name) for part in (_csv_number(value), "", "")]
             texts = [csv_escaped(text) for text in (one.fit, name, one.approach, "")]
-            writer.writerow([*texts, *cells, *[""] * len(FURTHER), *end, csv_escaped(one.probe)])
+            writer.writerow([*texts, *cells, *[""] * len(FURTHER), *end, csv_escaped(one.probe), ""])
     return file.getvalue()
 
 

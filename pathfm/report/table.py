@@ -1,6 +1,6 @@
 """The table "base against tuned, task by task": computed from evaluation folders alone, every difference with its interval."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
 from pathfm.report.limits import Limits, limits_of
 from pathfm.report.measured import BESIDE, EXPRESSION, Key, Measured, mean_difference, measure
 from pathfm.report.notes import Note, notes_of
+from pathfm.report.trainings import Group, Trainings, mean_over, over_seeds
 from pathfm.report.units import known_sites
 from pathfm.statistics.estimate import LEVEL, difference_of
 from pathfm.statistics.intervals import family_level, of_difference
@@ -30,6 +31,7 @@ class Row:
     run: str
     cells: tuple[Cell, ...]  # one a column of the table
     probe: str = HEADLINE  # or the name of a further probe
+    trainings: int = 1  # of its recipe, whose spread is in the intervals where there are several
 
     @property
     def label(self) -> str:
@@ -75,34 +77,41 @@ def make_table(folders: Iterable[str | Path]) -> Table:
         raise InputError("no evaluation is given; name at least one folder that `python -m pathfm.evaluate` has finished")
     sites, columns = known_sites(evaluations), _columns(evaluations)
     pairs = over_folds(paired(evaluations))
+    groups = over_seeds(pairs)
     probes = dict.fromkeys(block for base, tuned in pairs for one in (base, *tuned) for block in one.blocks)
-    blocks = [_block(probe, pairs, columns, sites) for probe in probes]
+    blocks = [_block(probe, groups, columns, sites) for probe in probes]
     rows = tuple(row for block, _ in blocks for row in block)
     limits = tuple(one for _, block in blocks for one in block)
     smoke = any(one.smoke for one in evaluations)
-    return Table((*columns.values(), MEAN), rows, limits, tuple(notes_of(evaluations, pairs, rows, columns)), smoke)
+    return Table((*columns.values(), MEAN), rows, limits, tuple(notes_of(evaluations, pairs, groups, rows, columns)), smoke)
 
 
-def _block(
-    probe: str, pairs: list[tuple[Evaluation, list[Evaluation]]], columns: dict[str, str], sites: dict[str, str]
-) -> tuple[list[Row], list[Limits]]:
+def _block(probe: str, groups: list[Group], columns: dict[str, str], sites: dict[str, str]) -> tuple[list[Row], list[Limits]]:
     """The rows of one probe, or of the headline, fit by fit, and what its differences could show; rows without anything are left out."""
     rows: list[Row] = []
     limits: list[Limits] = []
-    every_tuned = [tuned for _, all_tuned in pairs for tuned in all_tuned]
-    for base, all_tuned in pairs:
-        ours = measure(base.block(probe), sites)
-        label = base_label(base, [one for one, _ in pairs])
-        rows += [Row(fit, "base", label, base.name, _cells(ours, fit, columns)) for fit in FITS]
-        for tuned in all_tuned:
-            same = ours if tuned.folds == base.folds else measure(base.of_folds(tuned.folds).block(probe), sites)
-            theirs, label = measure(tuned.block(probe), sites), tuned_label(tuned, every_tuned)
-            differences = {fit: _differences(same, theirs, fit, columns) for fit in FITS}
-            rows += _tuned_rows(tuned, label, theirs, differences, columns)
+    bases, every_tuned = [group.base.first for group in groups], [row.first for group in groups for row in group.tuned]
+    for group in groups:
+        ours = {id(base): measure(base.block(probe), sites) for base in group.base.each}
+        label, together = base_label(group.base.first, bases) + counted(group.base), mean_over(group.base, list(ours.values()))
+        rows += [Row(fit, "base", label, group.base.names, _cells(together, fit, columns), trainings=group.base.number) for fit in FITS]
+        for row in group.tuned:
+            same = [
+                ours[id(base)] if one.folds == base.folds else measure(base.of_folds(one.folds).block(probe), sites)
+                for one, base in zip(row.each, row.bases, strict=True)
+            ]
+            each, label = [measure(one.block(probe), sites) for one in row.each], tuned_label(row.first, every_tuned) + counted(row)
+            differences = {fit: _differences(row, same, each, fit, columns) for fit in FITS}
+            rows += _tuned_rows(row, label, mean_over(row, each), differences, columns)
             limits += [limits_of(fit, label, found) for fit, found in differences.items() if any(one.there for one in found.values())]
     order = list(FITS)
     rows = [replace(row, probe=probe) for row in rows if not all(cell.empty for cell in row.cells)]
     return sorted(rows, key=lambda row: order.index(row.fit)), [replace(one, probe=probe) for one in limits]
+
+
+def counted(row: Trainings) -> str:
+    """What follows the name of a row of several trainings."""
+    return f", {len(row.each)} trainings" if len(row.each) > 1 else ""
 
 
 def base_label(base: Evaluation, bases: list[Evaluation]) -> str:
@@ -136,9 +145,15 @@ def _cells(measured: dict[Key, Measured], fit: str, columns: dict[str, str]) -> 
     return tuple(measured.get((task, fit), Measured()).cell() for task in columns) + (Cell(),)
 
 
-def _differences(ours: dict[Key, Measured], theirs: dict[Key, Measured], fit: str, columns: dict[str, str]) -> dict[str, Measured]:
-    """By task and, last, under MEAN over the tasks that have one."""
-    found = {task: theirs.get((task, fit), Measured()).minus(ours.get((task, fit), Measured())) for task in columns}
+def _differences(
+    row: Trainings, ours: Sequence[Mapping[Key, Measured]], theirs: Sequence[Mapping[Key, Measured]], fit: str, columns: dict[str, str]
+) -> dict[str, Measured]:
+    """Over the row's trainings, each less its own base: by task and, last, under MEAN over the tasks that have one."""
+    each = [
+        {task: tuned.get((task, fit), Measured()).minus(base.get((task, fit), Measured())) for task in columns}
+        for base, tuned in zip(ours, theirs, strict=True)
+    ]
+    found = mean_over(row, each)
     return found | {MEAN: mean_difference(_of_tasks(found))}
 
 
@@ -148,7 +163,7 @@ def _of_tasks(found: dict[str, Measured]) -> list[Measured]:
 
 
 def _tuned_rows(
-    tuned: Evaluation, label: str, theirs: dict[Key, Measured], differences: dict[str, dict[str, Measured]], columns: dict[str, str]
+    tuned: Trainings, label: str, theirs: dict[Key, Measured], differences: dict[str, dict[str, Measured]], columns: dict[str, str]
 ) -> list[Row]:
     rows = []
     for fit, found in differences.items():
@@ -159,8 +174,8 @@ def _tuned_rows(
             pair = (one, other[task]) if task != MEAN else _means_of_both(found, other)
             band = _band(one, LEVEL if task in (MEAN, *BESIDE) else level)
             cells.append(replace(one.cell(), band=band, one_sided=_one_sided(*pair)))
-        rows.append(Row(fit, "tuned", label, tuned.name, _cells(theirs, fit, columns)))
-        rows.append(Row(fit, "delta", label, tuned.name, tuple(cells)))
+        rows.append(Row(fit, "tuned", label, tuned.names, _cells(theirs, fit, columns), trainings=tuned.number))
+        rows.append(Row(fit, "delta", label, tuned.names, tuple(cells), trainings=tuned.number))
     return rows
 
 

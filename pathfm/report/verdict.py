@@ -38,8 +38,11 @@ def _of_run(row: Row, table: Table) -> Iterable[str]:
         yield f"{_capital(row.approach)} moved {count} of {_tasks(len(cells))} beyond the 95 % band of all tasks: {'; '.join(parts)}."
         if gains := [gain for gain in _one_sided_gains(row, table) if gain in moved["up"]]:
             yield f"{_capital(HELD_OUT.subject)} does not show the gain on {listed(gains)}."
-    gain = f"a gain that {HELD_OUT.subject} does not show" if mean.one_sided else "a gain"
-    sign = {"up": gain, "down": "a loss", "": "not to be told from zero"}[mean.arrow]
+    sign = {"up": "a gain", "down": "a loss", "": "not to be told from zero"}[mean.arrow]
+    if mean.arrow and row.trainings == 1:
+        sign += " of this one training"
+    if mean.arrow == "up" and mean.one_sided:
+        sign += f" that {HELD_OUT.subject} does not show"
     interval = f"[{number(mean.low, True)}, {number(mean.high, True)}]"
     yield f"Its mean difference is {number(mean.value, True)} points {interval}: {sign}."
 

@@ -98,8 +98,11 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """Identifies the recipe by the values that are not defaults, so that a key added later does not make it another."""
-        return digest([DEFAULTS, differences(self)])
+        """Identifies the recipe by the values that are not defaults, so that a key added later does not make it another.
+
+        Without the seed: trainings of one recipe on several seeds share it.
+        """
+        return digest([DEFAULTS, {name: value for name, value in differences(self).items() if name != "seed"}])
 
 
 @dataclass(frozen=True, kw_only=True)

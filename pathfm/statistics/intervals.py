@@ -54,7 +54,10 @@ def family_level(estimates: Sequence[Estimate], level: float = LEVEL, draws: int
 
 
 def correlations(estimates: Sequence[Estimate]) -> np.ndarray:
-    """[estimates, estimates]: the correlation of their errors, from the units that they share."""
+    """[estimates, estimates]: the correlation of their errors, from the units that they share.
+
+    What trainings do to several tasks counts as independent, which asks for more: two or three of them cannot tell how it goes together.
+    """
     units = np.unique(np.concatenate([one.units for one in estimates]))
     influences = np.zeros((len(estimates), len(units)))
     for row, one in zip(influences, estimates, strict=True):

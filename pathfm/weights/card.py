@@ -59,7 +59,8 @@ class Card:
     fold: int | None = None
     pairing: str | None = None
     data_hash: str | None = None
-    recipe_hash: str | None = None
+    recipe_hash: str | None = None  # of what was trained, without the seed
+    seed: int | None = None
     step: int = 0
     weight_hash: str = ""
     pathfm: str = __version__

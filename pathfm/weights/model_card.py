@@ -127,6 +127,7 @@ def _training(weights: Weights) -> str:
         "step": card.step or None,
         "data hash": card.data_hash,
         "recipe hash": card.recipe_hash,
+        "seed": card.seed,
         "split and fold": f"{card.split_hash}, fold {card.fold}" if card.split_hash else None,
         "genes": card.paired.features if card.paired else None,
         "pairing": card.pairing,

@@ -135,7 +135,7 @@ def test_every_value_stands_with_its_interval(page):
 def test_the_verdict_names_what_moved_and_admits_what_did_not(runs):
     sentences = verdict(make_table(runs))
     assert sentences[0].startswith("Direct moved 5 of 5 tasks beyond the 95 % band of all tasks: better on MHIST (+31.1), cancer")
-    assert sentences[1].endswith("a gain.")
+    assert sentences[1].endswith("a gain of this one training.")
     assert sentences[3].endswith("not to be told from zero.")
 
 
@@ -155,7 +155,7 @@ def test_the_verdict_tells_a_loss(tmp_path):
     base = write_evaluation(tmp_path / "base", "base", weight_hash="a" * 64, right=0.9)
     worse = write_evaluation(tmp_path / "w", "direct", weight_hash="1" * 64, base={"name": "base", "weight_hash": "a" * 64}, right=0.5)
     text = " ".join(verdict(make_table([base, worse])))
-    assert "worse on MHIST (−" in text and "a loss." in text
+    assert "worse on MHIST (−" in text and text.endswith("a loss of this one training.")
 
 
 def test_flags_tell_one_sided_gains_small_classes_edges_and_seen_patients(tmp_path):
@@ -173,7 +173,7 @@ def test_flags_tell_one_sided_gains_small_classes_edges_and_seen_patients(tmp_pa
     assert said[0].startswith("Patients that the encoder was trained on were allowed") and said[0].endswith(": one.")
     sentences = verdict(make_table([base, one]))
     assert "The held-out fit does not show the gain on cancer (+31.1), TP53 (+31.1) and breast (+31.1)." in sentences
-    assert sentences[-1].endswith("a gain that the held-out fit does not show.")
+    assert sentences[-1].endswith("a gain of this one training that the held-out fit does not show.")
     assert "lung: n too small (8); fewer than 10 scored units in its rarest class." in said
     assert any(
         line.startswith("A probe's setting was chosen at the edge of the grid") and "one (held-out fit: TP53; split fit: TP53)" in line

@@ -75,7 +75,8 @@ def test_the_recipe_is_what_is_trained_and_the_placement_how():
     )
     assert config.recipe == elsewhere.recipe and config.recipe.hash == elsewhere.recipe.hash
     assert config.placement != elsewhere.placement
-    for change in ({"seed": 1}, {"dtype": "bfloat16"}, {"objective": Direct(huber=2.0)}, {"tiles": 3}):
+    assert config.recipe != replace(config, seed=1).recipe and config.recipe.hash == replace(config, seed=1).recipe.hash
+    for change in ({"dtype": "bfloat16"}, {"objective": Direct(huber=2.0)}, {"tiles": 3}):
         assert config.recipe.hash != replace(config, **change).recipe.hash
 
 
