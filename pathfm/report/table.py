@@ -8,6 +8,7 @@ from pathfm.errors import InputError
 from pathfm.report import rendering
 from pathfm.report.cells import Cell
 from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
+from pathfm.report.floors import floors_of, marked
 from pathfm.report.limits import Limits, limits_of
 from pathfm.report.measured import BESIDE, EXPRESSION, Key, Measured, mean_difference, measure
 from pathfm.report.notes import Note, notes_of
@@ -93,7 +94,8 @@ def _block(
     for base, all_tuned in pairs:
         ours = measure(base.block(probe), sites)
         label = base_label(base, [one for one, _ in pairs])
-        rows += [Row(fit, "base", label, base.name, _cells(ours, fit, columns)) for fit in FITS]
+        below = [measure(one.block(probe), sites) for one in floors_of(base, [one for one, _ in pairs])]
+        rows += [Row(fit, "base", label, base.name, marked(_cells(ours, fit, columns), ours, below, fit, columns)) for fit in FITS]
         for tuned in all_tuned:
             same = ours if tuned.folds == base.folds else measure(base.of_folds(tuned.folds).block(probe), sites)
             theirs, label = measure(tuned.block(probe), sites), tuned_label(tuned, every_tuned)
@@ -106,7 +108,14 @@ def _block(
 
 
 def base_label(base: Evaluation, bases: list[Evaluation]) -> str:
-    """ "base"; of several with its name, and of those of one name with its choice of genes."""
+    """ "base"; of several with its name, and of those of one name with its choice of genes. A floor by its kind, of several with what it is
+    laid under.
+    """
+    if base.floor:
+        under = next((one.name for one in bases if one.weight_hash == base.floor["under"]), base.floor["under"][:8])
+        several = sum(one.approach == base.approach for one in bases if one.floor) > 1
+        return f"{base.approach}, under {under}" if several else base.approach
+    bases = [one for one in bases if not one.floor]
     if len(bases) == 1:
         return "base"
     panel = base.about.get("panel_choice")
@@ -127,7 +136,8 @@ def _columns(evaluations: list[Evaluation]) -> dict[str, str]:
     if any(EXPRESSION in set(one.scores["task"]) for one in evaluations):
         columns |= BESIDE
     for one in evaluations:
-        columns |= {task: column for task, column in zip(one.scores["task"], one.scores["column"], strict=True) if task not in columns}
+        scores = one.scores[one.scores["headline"]]
+        columns |= {task: column for task, column in zip(scores["task"], scores["column"], strict=True) if task not in columns}
     return columns
 
 
