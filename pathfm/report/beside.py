@@ -48,7 +48,7 @@ def _hospitals(runs: Sequence[Named]) -> dict:
         "cancer type goes with their hospital, its 95 % interval that of drawing such sets, and behind it the accuracy before, of which ½ "
         "is chance and leaves nothing to lose; the clustering score is from −1 (hospitals) to 1 (types).",
         "first": "run",
-        "columns": [*HOSPITAL, "robustness index" + (f", {k} neighbours" if k else ""), "performance drop, %", "clustering score"],
+        "columns": [*HOSPITAL, "robustness index" + (f", k = {k}" if k else ""), "performance drop, %", "clustering score"],
         "rows": rows,
     }
 
@@ -100,7 +100,7 @@ def _retrieval(runs: Sequence[Named]) -> dict:
         "caption": "How often a test patient’s own expression (or other vector) is among the 1, 5 or 10 nearest to the image of all test "
         "patients’, and the other way round, and its median rank; ties count as in a random order; chance in brackets.",
         "first": "run",
-        "columns": list(MEASURES),
+        "columns": [name.replace("_", " ") for name in MEASURES],
         "rows": rows,
     }
 
