@@ -12,7 +12,7 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ from pathfm.cohort.splits import Splits
 from pathfm.errors import InputError
 from pathfm.features.brought import Brought, is_brought
 from pathfm.features.encoder import Encoder
+from pathfm.features.floors import floor_of
+from pathfm.features.shared_space import spaces_of
 from pathfm.features.store import FeatureStore
 from pathfm.folders.run import RunFolder
 from pathfm.modalities.modality import Modality
@@ -41,6 +43,7 @@ from pathfm.tasks.fits import PROTOCOL
 from pathfm.tasks.images import with_images
 from pathfm.tasks.labels import LabelTask
 from pathfm.tasks.registry import BY_NAME, TASKS
+from pathfm.tasks.retrieval import RetrievalTask
 from pathfm.tasks.task import People, Probing, Result, Task
 from pathfm.weights.card import IMPORTED
 from pathfm.weights.folder import Weights, open_weights
@@ -53,16 +56,25 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     files = EvaluationFolder(workdir)
     brought = Brought(Path(config.checkpoint)) if is_brought(config.checkpoint) else None
     weights = None if brought else open_weights(config.checkpoint)
-    subject = Subject(brought.card) if brought else of_weights(weights)
+    known = Subject(brought.card) if brought else of_weights(weights)
+    encoder = None if brought else Encoder.of(weights)
+    subject = known
+    if config.floor:
+        if brought:
+            raise InputError(f"a floor is made under weights; {config.checkpoint} holds features alone, give a run or a folder of weights")
+        encoder, card = floor_of(weights, config.floor, config.seed)
+        subject = replace(known, card=card, approach=card["name"], patients=frozenset(), metrics=None)
     cohort = Cohort.open(config.cohort)
     fold = chosen_fold(config, subject, cohort.splits)
     people = people_of(cohort, fold)
     paired = people[people["patient"].isin(set(cohort.pairs["patient"]))]
-    giver = of_weights(open_weights(config.panel)) if config.panel else subject
+    giver = of_weights(open_weights(config.panel)) if config.panel else known
     refuse_seen(subject.patients, config.checkpoint, people, config)
     refuse_seen(giver.patients, config.panel or config.checkpoint, people, config)
     chosen(tuple(config.benchmarks), READERS, "benchmark")
     tasks = [with_images(task, config, people, subject.patients) for task in (chosen(config.tasks, BY_NAME, "task") or BY_NAME.values())]
+    if weights and not config.floor:
+        tasks = [replace(task, spaces=spaces_of(weights, cohort)) if isinstance(task, RetrievalTask) else task for task in tasks]
     panel = giver.panel if BY_NAME[EXPRESSION] in tasks else None
     if panel is not None:
         measured(cohort, paired, panel)  # what cannot be read stops before any work
@@ -78,7 +90,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     if brought:
         features = brought.features(paired["patient"], slides)
     else:
-        store = FeatureStore(Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide)
+        store = FeatureStore(encoder, Path(config.cache or files.features), config.batch, config.tiles_per_slide)
         features = store.features(cohort.folder, slides)
     people = people.set_index("patient").loc[features.patients].reset_index()
     expression = None if panel is None else measured(cohort, people, panel)
@@ -92,7 +104,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
             if isinstance(task, BenchmarkTask):
                 ledgers[task.name] = task.ledger(subject.patients)
             tell(task, result, probing)
-    if not results:
+    if not any(result.scores["headline"].any() for result in results):
         raise InputError(f"no task has data: {cohort.folder.labels} holds no usable label and no benchmark is given")
     about = {
         "card": subject.card,
@@ -109,6 +121,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         "seen_patients_allowed": config.allow_seen_patients,
         "seen_patients_known": brought is None,
         "smoke": config.smoke,
+        "floor": {"kind": config.floor, "under": known.card["weight_hash"]} if config.floor else None,
     }
     genes = None if panel is None else pd.DataFrame({"symbol": list(panel.symbols)}, index=list(panel.genes))
     files.write(about, json.loads(json.dumps(asdict(config))), results, embeddings_of(people, features.matrix), genes, subject.metrics)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pathfm.files import write_json, write_parquet
-from pathfm.statistics.correlation import pearson, summary
-from pathfm.statistics.scores import too_small
+from pathfm.statistics.correlation import pearson, summary, within_types
+from pathfm.statistics.scores import SMALLEST_CLASS, too_small
 from pathfm.tasks.task import SCORES
 
 CLASSES = {
@@ -120,7 +120,7 @@ def write_evaluation(
     table = table.assign(
         column=table["task"].map(COLUMNS),
         probe=table["task"].map(PROBES.get),
-        headline=table["metric"].isin(["balanced_accuracy", "mean_pearson"]),
+        headline=table["metric"].isin(["balanced_accuracy", "within_cancer/mean_pearson"]),
         parts=table["fit"].map({"split": 1, "held_out": 5}),
         too_small=table["smallest_class"].map(too_small),
     )
@@ -183,8 +183,12 @@ def _expression(count: int, noise: float, fold: int, first_gene: int) -> tuple[a
     error = rng.normal(size=(2, count, GENES)).astype(np.float32)
     predicted = truth[None] + np.float32(noise) * error
     measured = {}
-    for fit, one in zip(("split", "held_out"), predicted, strict=True):
+    cancers = np.array([CLASSES["cancer"][number % 3] for number in range(count)])
+    of_fits = {"split": np.zeros(count, int), "held_out": np.arange(count) % 5}
+    for (fit, part), one in zip(of_fits.items(), predicted, strict=True):
+        inside = summary(pearson(*within_types(one, truth, cancers, part, np.zeros(count), SMALLEST_CLASS)))
         measured[fit] = summary(pearson(one, truth)) | {"baseline_cancer_type/mean_pearson": 0.05}
+        measured[fit] |= {f"within_cancer/{name}": value for name, value in inside.items()}
     names = tested(fold, count)
     obs = pd.DataFrame(
         {
@@ -192,9 +196,9 @@ def _expression(count: int, noise: float, fold: int, first_gene: int) -> tuple[a
             "fold": fold,
             "probe": PROBES["expression"],
             "fit": np.repeat(["split", "held_out"], count),
-            "part": np.concatenate([np.zeros(count, int), np.arange(count) % 5]),
+            "part": np.concatenate(list(of_fits.values())),
             "site": list(map(site_of, names)) * 2,
-            "cancer": [CLASSES["cancer"][number % 3] for number in range(count)] * 2,
+            "cancer": list(cancers) * 2,
         },
         index=[f"{fit}-{fold}-{name}" for fit in measured for name in names],
     )

@@ -15,6 +15,7 @@ from pathfm.errors import InputError
 from pathfm.features.embed import embedded
 from pathfm.features.encoder import Encoder
 from pathfm.features.features import Features
+from pathfm.features.floors import ColourStatistics
 from pathfm.files import digest, replacing
 from pathfm.machine import cores
 from pathfm.progress import say, track
@@ -31,7 +32,7 @@ class FeatureStore:
     as many times the room as a slide has tiles.
     """
 
-    encoder: Encoder
+    encoder: Encoder | ColourStatistics
     cache: Path
     batch: int  # tiles
     tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all

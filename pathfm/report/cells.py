@@ -21,6 +21,7 @@ class Cell:
     one_sided: bool = False  # a gain that the other fit does not show, by more than chance
     unconverged: bool = False  # a probe behind it stopped short of its optimum
     unit: str = ""  # what was counted as independent, how many, and how many equal ones they are worth
+    at_floor: bool = False  # a base's score that is not shown to lie above its floor
 
     @property
     def text(self) -> str:

@@ -96,6 +96,11 @@ class Evaluation:
         return self.base is not None and (self.weight_hash == self.base["weight_hash"] or (self.card.get("step") == 0 and not own))
 
     @property
+    def floor(self) -> dict | None:
+        """Of a floor its kind and the weight hash of the base that it is laid under."""
+        return self.about.get("floor")
+
+    @property
     def approach(self) -> str:
         """The objective; with another patient's expression it says so."""
         pairing = self.card.get("pairing")

@@ -18,6 +18,7 @@ from pathfm.statistics.correlation import combined_names, within_types
 from pathfm.statistics.estimate import Estimate, mean_of
 from pathfm.statistics.expression import correlation_estimate
 from pathfm.statistics.scores import SMALLEST_CLASS, large_classes, smallest_class
+from pathfm.tasks.expression import HEADLINE as WITHIN_CANCER
 from pathfm.tasks.expression import METRIC as MEAN_PEARSON
 
 EXPRESSION = "expression"
@@ -81,7 +82,7 @@ def measure(block: Evaluation, sites: Mapping[str, str]) -> dict[Key, Measured]:
     measured: dict[Key, Measured] = {}
     for (task, fit), rows in block.scores[block.scores["headline"]].groupby(["task", "fit"]):
         unconverged = bool((rows["unconverged"].fillna(0) > 0).any())
-        if (rows["metric"] == MEAN_PEARSON).all():
+        if rows["metric"].isin([WITHIN_CANCER, MEAN_PEARSON]).all():  # the second in what earlier versions wrote
             found = _expression(block, fit, rows, sites)
         else:
             found = {task: _classes(block, task, fit, rows, sites)}
@@ -116,7 +117,8 @@ def _classes(block: Evaluation, task: str, fit: str, scores: pd.DataFrame, sites
 
 def _expression(block: Evaluation, fit: str, scores: pd.DataFrame, sites: Mapping[str, str]) -> dict[str, Measured]:
     """Mean r over genes within cancer type (the headline), raw, and within site and cancer type; folds and types joined by Fisher z."""
-    folds = scores.loc[scores["value"].notna() & ~scores["too_small"], "fold"].tolist()
+    raw = block.scores[(block.scores["task"] == EXPRESSION) & (block.scores["fit"] == fit) & (block.scores["metric"] == MEAN_PEARSON)]
+    folds = raw.loc[raw["value"].notna() & ~raw["too_small"], "fold"].tolist()
     names = EXPRESSION, RAW, WITHIN_SITE
     if not folds:
         return dict.fromkeys(names, Measured(few=int(scores["smallest_class"].min()) if scores["too_small"].any() else None))

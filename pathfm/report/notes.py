@@ -10,7 +10,7 @@ import numpy as np
 from pathfm.report.evaluations import HEADLINE, Evaluation
 from pathfm.report.trainings import Group, Trainings, apart, partly
 from pathfm.report.warnings import warnings_of
-from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, too_few_hospitals
+from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, FLOOR, too_few_hospitals
 from pathfm.statistics.scores import large_classes
 from pathfm.tasks.fits import FITS, HELD_OUT
 
@@ -57,6 +57,8 @@ def notes_of(
         )
     if any(cell.unconverged for row in rows for cell in row.cells):
         yield Note(f"{DOUBLE_DAGGER}: a probe of that score did not converge, so the score is not that of its optimum")
+    if any(cell.at_floor for row in rows for cell in row.cells):
+        yield Note(f"{FLOOR}: a base's score that is not shown to lie above what random weights, or colour alone, reach")
     yield from dict.fromkeys(note for base, all_tuned in pairs for one in (base, *all_tuned) for note in _left_out(one))
     yield from _pretrained(evaluations)
     for warning in warnings_of(evaluations, pairs):

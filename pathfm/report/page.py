@@ -8,6 +8,7 @@ from pathfm.errors import InputError
 from pathfm.files import replacing
 from pathfm.progress import say
 from pathfm.report import figures
+from pathfm.report.beside import beside
 from pathfm.report.cells import Cell
 from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
 from pathfm.report.facts import changed, made, measures
@@ -108,6 +109,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         tables=[block(table, FITS[fit], probe) for fit, probe in table.titles],
         flags=flags(table),
         sections=sections(table, pairs, runs),
+        beside=beside(pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
         made=made([one for run in runs.values() for one in of_single_folds(run)]),
         reading=READING,
@@ -158,7 +160,7 @@ def block(table: Table, fit: Fit, probe: str) -> dict:
 
 def shown(cell: Cell, kind: str) -> dict:
     """A cell for the template; a difference whose interval leaves zero out has a direction."""
-    marks = {"one_sided": cell.one_sided, "unconverged": cell.unconverged, "unit": cell.unit}
+    marks = {"one_sided": cell.one_sided, "unconverged": cell.unconverged, "at_floor": cell.at_floor, "unit": cell.unit}
     if cell.value is None:
         value, note = (MISSING, "") if cell.empty else ("", cell.text)
         return {"value": value, "interval": "", "direction": "", "note": note, **marks}

@@ -6,7 +6,7 @@ import math
 import re
 
 from pathfm.report.limits import LINES
-from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, UNCHANGED, number
+from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, FLOOR, UNCHANGED, number
 
 
 def cell_text(cell, signed: bool) -> str:
@@ -20,8 +20,8 @@ def cell_text(cell, signed: bool) -> str:
 
 def marks(cell) -> str:
     """The signs behind a cell, each after a space."""
-    found = ARROWS[cell.arrow], DAGGER if cell.one_sided else "", DOUBLE_DAGGER if cell.unconverged else ""
-    return "".join(f" {mark}" for mark in found if mark)
+    flags = ((cell.one_sided, DAGGER), (cell.unconverged, DOUBLE_DAGGER), (cell.at_floor, FLOOR))
+    return "".join(f" {mark}" for mark in (ARROWS[cell.arrow], *(sign for flag, sign in flags if flag)) if mark)
 
 
 def markdown(table) -> str:
@@ -85,6 +85,7 @@ LATEX = {
     "▼": r"$\downarrow$",
     DAGGER: r"$^\dagger$",
     DOUBLE_DAGGER: r"$^\ddagger$",
+    FLOOR: r"\S{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "[": "{[}",

@@ -8,6 +8,7 @@ from pathfm.errors import InputError
 from pathfm.report import rendering
 from pathfm.report.cells import Cell
 from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
+from pathfm.report.floors import floors_of, marked
 from pathfm.report.limits import Limits, limits_of
 from pathfm.report.measured import BESIDE, EXPRESSION, Key, Measured, mean_difference, measure
 from pathfm.report.notes import Note, notes_of
@@ -90,11 +91,15 @@ def _block(probe: str, groups: list[Group], columns: dict[str, str], sites: dict
     """The rows of one probe, or of the headline, fit by fit, and what its differences could show; rows without anything are left out."""
     rows: list[Row] = []
     limits: list[Limits] = []
-    bases, every_tuned = [group.base.first for group in groups], [row.first for group in groups for row in group.tuned]
+    bases, every_base = [group.base.first for group in groups], [base for group in groups for base in group.base.each]
+    every_tuned = [row.first for group in groups for row in group.tuned]
     for group in groups:
         ours = {id(base): measure(base.block(probe), sites) for base in group.base.each}
         label, together = base_label(group.base.first, bases) + counted(group.base), mean_over(group.base, list(ours.values()))
-        rows += [Row(fit, "base", label, group.base.names, _cells(together, fit, columns), trainings=group.base.number) for fit in FITS]
+        below = [measure(one.block(probe), sites) for base in group.base.each for one in floors_of(base, every_base)]
+        for fit in FITS:
+            cells = marked(_cells(together, fit, columns), together, below, fit, columns)
+            rows.append(Row(fit, "base", label, group.base.names, cells, trainings=group.base.number))
         for row in group.tuned:
             same = [
                 ours[id(base)] if one.folds == base.folds else measure(base.of_folds(one.folds).block(probe), sites)
@@ -115,7 +120,14 @@ def counted(row: Trainings) -> str:
 
 
 def base_label(base: Evaluation, bases: list[Evaluation]) -> str:
-    """ "base"; of several with its name, and of those of one name with its choice of genes."""
+    """ "base"; of several with its name, and of those of one name with its choice of genes. A floor by its kind, of several with what it is
+    laid under.
+    """
+    if base.floor:
+        under = next((one.name for one in bases if one.weight_hash == base.floor["under"]), base.floor["under"][:8])
+        several = sum(one.approach == base.approach for one in bases if one.floor) > 1
+        return f"{base.approach}, under {under}" if several else base.approach
+    bases = [one for one in bases if not one.floor]
     if len(bases) == 1:
         return "base"
     panel = base.about.get("panel_choice")
@@ -136,7 +148,8 @@ def _columns(evaluations: list[Evaluation]) -> dict[str, str]:
     if any(EXPRESSION in set(one.scores["task"]) for one in evaluations):
         columns |= BESIDE
     for one in evaluations:
-        columns |= {task: column for task, column in zip(one.scores["task"], one.scores["column"], strict=True) if task not in columns}
+        scores = one.scores[one.scores["headline"]]
+        columns |= {task: column for task, column in zip(scores["task"], scores["column"], strict=True) if task not in columns}
     return columns
 
 

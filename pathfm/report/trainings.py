@@ -75,8 +75,8 @@ def _joins(row: Sequence[Evaluation], one: Evaluation) -> bool:
 
 
 def of_one_recipe(one: Evaluation, other: Evaluation) -> bool:
-    """Whether the two are trainings of one recipe, scored alike."""
-    return one.card.get("recipe_hash") is not None and one.series == other.series
+    """Whether the two are trainings of one recipe, scored alike; floors are none."""
+    return not one.floor and not other.floor and one.card.get("recipe_hash") is not None and one.series == other.series
 
 
 def apart(groups: Sequence[Group]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathfm.probes.held_out import PARTS
 
 MISSING = "–"
 DAGGER = "†"  # a gain in one fit only
+FLOOR = "§"  # a base that is not shown to lie above its floor
 DOUBLE_DAGGER = "‡"  # a probe that did not converge
 ARROWS = {"": "", "up": "▲", "down": "▼"}
 UNCHANGED = "no prediction changed"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+FLOORS = ("", "random", "colour")
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -11,6 +13,7 @@ class EvaluateConfig:
     cohort: str
     benchmarks: dict[str, str] = field(default_factory=dict)  # name → the folder that `pathfm benchmarks prepare` left
     panel: str = ""  # the run whose gene panel is predicted; empty: the checkpoint's own
+    floor: str = ""  # "random" or "colour": score what has learned nothing, in the checkpoint's place
     fold: int = -1  # -1: the fold that the checkpoint was trained on, or 0
     tasks: tuple[str, ...] = ()  # empty: all whose data are there
     probes: tuple[str, ...] = ("logistic", "ridge")  # each on every task that it can be fitted to; a task's first gives the headline
@@ -28,6 +31,8 @@ class EvaluateConfig:
     def __post_init__(self):
         if self.class_weight not in ("balanced", "none"):
             raise ValueError(f"class_weight is {self.class_weight!r}; known are balanced, none")
+        if self.floor not in FLOORS:
+            raise ValueError(f"floor is {self.floor!r}; known are {', '.join(FLOORS[1:])}")
         if not self.probes or len(set(self.probes)) < len(self.probes):
             raise ValueError("probes must be one or more names, each once")
         for name, least in (("batch", 1), ("tiles_per_slide", 0), ("permutations", 0), ("resamples", 0), ("fold", -1)):

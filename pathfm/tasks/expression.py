@@ -21,6 +21,8 @@ from pathfm.tasks.fits import SPLIT
 from pathfm.tasks.task import EXPRESSION_OBS, SCORES, Features, People, PredictedExpression, Probing, Result, Rows, Task, able, score_rows
 
 METRIC = "mean_pearson"
+WITHIN = "within_cancer/"
+HEADLINE = WITHIN + METRIC
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ExpressionTask(Task):
     """The genes of a panel, in both fits."""
 
     source: ClassVar = "cohort"
-    metric: ClassVar = METRIC
+    metric: ClassVar = HEADLINE
 
     def run(self, features: Features, people: People, probing: Probing) -> Result | None:
         if people.expression is None:
@@ -84,7 +86,7 @@ def score_expression(
             if block is not None:
                 blocks.append(replace(block, obs=_named(block.obs, fold, fit, probe.name)))
     score = pd.concat(scores, ignore_index=True)
-    score = score.assign(task=task.name, column=task.column, fold=fold, headline=score["metric"] == METRIC)
+    score = score.assign(task=task.name, column=task.column, fold=fold, headline=score["metric"] == HEADLINE)
     return Result(score[SCORES], expression=_joined(blocks, whole.truth[:0]))
 
 
@@ -146,10 +148,9 @@ class _Problem:
         return driver.run(probe, self.features, Values(self.truth), division, sets)
 
     def measured(self, prediction: np.ndarray, parts: np.ndarray) -> dict[str, float]:
-        """Raw and, where cancer types are known, within-cancer results by metric name."""
-        variants = {"": (prediction, self.truth, parts)}
-        if len(np.unique(self.cancers)) > 1:
-            variants["within_cancer/"] = within_types(prediction, self.truth, self.cancers, parts, np.zeros(len(parts)), SMALLEST_CLASS)
+        """Raw results and those within cancer type, by metric name; patients of unknown type are one type."""
+        inside = within_types(prediction, self.truth, self.cancers, parts, np.zeros(len(parts)), SMALLEST_CLASS)
+        variants = {"": (prediction, self.truth, parts), WITHIN: inside}
         results, permutations = {}, self.probing.permutations
         for prefix, (guess, true, groups) in variants.items():
             results |= {prefix + key: value for key, value in summary(pearson(guess, true, groups)).items()}
@@ -162,7 +163,7 @@ class _Problem:
         """Rows of a fit; `smallest` is the number of patients in the smallest of the parts over which r is computed."""
         constant = int(np.isnan(pearson(self.truth, self.truth, parts)).sum()) if probed is not None and len(parts) else 0
         facts = {"n": len(parts), "smallest_class": smallest, "too_small": too_small(smallest), "constant_genes": constant}
-        return score_rows(values or {METRIC: np.nan}, probe, probed, **facts)
+        return score_rows(values or {HEADLINE: np.nan}, probe, probed, **facts)
 
     def predicted(self, prediction: np.ndarray, parts: np.ndarray) -> PredictedExpression:
         patients = self.rows.patients.astype(str)

@@ -1,8 +1,10 @@
 """The ten tasks on which a base and a tuned encoder are compared, in the order of the table's columns, and further ones."""
 
 from pathfm.tasks.benchmark import BenchmarkTask
+from pathfm.tasks.confounds import ConfoundTask
 from pathfm.tasks.expression import ExpressionTask
 from pathfm.tasks.labels import LabelTask
+from pathfm.tasks.retrieval import RetrievalTask
 from pathfm.tasks.task import Task
 
 TASKS: tuple[Task, ...] = (
@@ -23,4 +25,9 @@ FURTHER: tuple[Task, ...] = (  # columns of their own, behind the ten, in tables
     BenchmarkTask("tcga_uniform", "TCGA-UT"),
 )
 
-BY_NAME = {task.name: task for task in (*TASKS, *FURTHER)}
+BESIDE: tuple[Task, ...] = (  # no columns: rows that the page shows beside the table
+    ConfoundTask("confounds", "confounds", tuple(task for task in TASKS if isinstance(task, LabelTask))),
+    RetrievalTask("retrieval", "retrieval"),
+)
+
+BY_NAME = {task.name: task for task in (*TASKS, *FURTHER, *BESIDE)}

@@ -206,3 +206,25 @@ def test_runs_on_other_tiles_are_not_compared(evaluations, tmp_path):
     (copy / "evaluation.json").write_text(json.dumps(about | {"tiles_hash": "0" * 64}))
     with pytest.raises(InputError, match="their tiles differ"):
         make_table([base, copy])
+
+
+def test_a_floor_is_a_row_of_the_table_below_its_base(runs, cohort, mhist, evaluations, tmp_path):
+    colour = evaluated(runs[0], cohort, tmp_path / "colour", panel=str(runs[1]), floor="colour", benchmarks={"mhist": str(mhist)})
+    about = read_json(colour / "evaluation.json")
+    assert about["floor"] == {"kind": "colour", "under": Evaluation.read(evaluations[0]).weight_hash}
+    table = make_table([*evaluations, colour])
+    assert [row.label for row in table.block("split")] == ["base", "direct", "direct, Δ", "floor: colour"]
+    cells = dict(zip(table.columns, table.block("split")[0].cells, strict=True))
+    assert cells["MHIST"].at_floor and not any(cell.at_floor for row in table.block("split")[1:] for cell in row.cells)
+
+
+def test_a_contrastive_run_is_asked_for_its_pairs_and_a_floor_under_it_is_not(runs, cohort, tmp_path):
+    tuned = trained("contrastive", cohort, tmp_path / "contrastive", init=str(runs[0]))
+    tasks = {"tasks": ("tp53", "retrieval")}
+    scores = Evaluation.read(evaluated(tuned, cohort, tmp_path / "tuned", **tasks)).scores
+    rows = scores[scores["task"] == "retrieval"].set_index("metric")
+    assert (rows["column"] == "contrastive").all() and (rows["probe"] == "cosine").all() and not rows["headline"].any()
+    assert rows.loc["image_to/chance/recall@10", "value"] == pytest.approx(10 / rows["n"].iloc[0])
+    assert rows["value"].between(0, rows["n"].iloc[0]).all()
+    alone = Evaluation.read(evaluated(tuned, cohort, tmp_path / "alone", floor="random", **tasks)).scores
+    assert "retrieval" not in set(alone["task"])

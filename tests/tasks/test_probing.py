@@ -166,6 +166,9 @@ def test_expression_is_scored_beside_its_baselines_and_within_cancer():
     assert value["split", "baseline_cohort_mean/mean_pearson"] == 0
     assert 0 < value["split", "genes_fdr_below_0.05"] <= 24
     assert value["held_out", "mean_pearson"] > 0.3
+    assert scores[scores["headline"]].set_index("fit")["metric"].to_dict() == dict.fromkeys(
+        ["split", "held_out"], "within_cancer/mean_pearson"
+    )
     assert (scores["constant_genes"] == 1).all()
     assert predicted.prediction.shape == predicted.truth.shape == (120, 25)
     assert list(predicted.obs) == ["patient", "fold", "probe", "fit", "part", "site", "cancer"]
