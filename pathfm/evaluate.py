@@ -32,6 +32,7 @@ from pathfm.features.store import FeatureStore
 from pathfm.folders.run import RunFolder
 from pathfm.modalities.modality import Modality
 from pathfm.modalities.panel import Panel
+from pathfm.probes.bags import OfTiles
 from pathfm.probes.registry import PROBES
 from pathfm.progress import say
 from pathfm.report.folder import EMBEDDING_OBS, EvaluationFolder
@@ -90,7 +91,8 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     if brought:
         features = brought.features(paired["patient"], slides)
     else:
-        store = FeatureStore(encoder, Path(config.cache or files.features), config.batch, config.tiles_per_slide)
+        bag = config.tiles_per_bag if any(isinstance(probe, OfTiles) for probe in probing.probes) else 0
+        store = FeatureStore(encoder, Path(config.cache or files.features), config.batch, config.tiles_per_slide, bag)
         features = store.features(cohort.folder, slides)
     people = people.set_index("patient").loc[features.patients].reset_index()
     expression = None if panel is None else measured(cohort, people, panel)
@@ -117,7 +119,8 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         "pooling": features.pooling,
         "benchmarks": ledgers,
         "options": {name: getattr(config, name) for name in ("class_weight", "tiles_per_slide", "seed")}
-        | {"probes": list(config.probes), "protocol": PROTOCOL},
+        | {"probes": list(config.probes), "protocol": PROTOCOL}
+        | ({"tiles_per_bag": config.tiles_per_bag} if features.bags is not None else {}),
         "seen_patients_allowed": config.allow_seen_patients,
         "seen_patients_known": brought is None,
         "smoke": config.smoke,

@@ -5,12 +5,14 @@ A name stands for one size within a call, `...` for any axes, `_` for any size, 
 dependency of the tests alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int, Key, Num, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int16, Key, Num, Shaped, UInt8
+
+from pathfm.probes.bags import Bags
 
 
 class Kind:
@@ -23,7 +25,7 @@ class Kind:
         return self.dtype[jax.Array | np.ndarray, shape]
 
 
-some, number, f, f32, f64, integer, u8, yes = map(Kind, (Shaped, Num, Float, Float32, Float64, Int, UInt8, Bool))
+some, number, f, f32, f64, integer, i16, u8, yes = map(Kind, (Shaped, Num, Float, Float32, Float64, Int, Int16, UInt8, Bool))
 key, scalar = Kind(Key)[""], f32[""]
 tokens, image = f["batch tokens width"], f["batch height width 3"]
 bags, tiled = f32["batch features"], f32["batch tiles features"]
@@ -88,6 +90,15 @@ SHAPES = {
         vectors=f32["batch _"], rng=key | None, returns=f32["batch {self.settings.projection}"]
     ),
     "objectives.terms.contrastive.row_mean": dict(rows=f32["batch width"], mask=yes["batch"], returns=f32["width"]),
+    "probes.bags.Bags.__init__": dict(tiles=f32["n tiles features"], counts=integer["n"]),
+    "probes.bags.Bags.of": dict(bags=Sequence[f32["_ _"]]),
+    "probes.bags.Bags.mask": dict(returns=yes["n tiles"]),
+    "probes.bags.evenly": dict(bag=f32["_ features"], returns=f32["_ features"]),
+    "probes.committee.Committee.named": dict(features=f["n features"] | Bags, returns=f64["_ classes"]),
+    "probes.committee.Committee.predict": dict(features=f["n features"] | Bags, returns=f64["_ classes"]),
+    "probes.committee.Committee.ballots": dict(features=f["n features"] | Bags, grid=f64["settings"], returns=dict[str, i16["models _"]]),
+    "probes.committee.Committee.scores": dict(features=f["n features"] | Bags, returns=f64["settings"]),
+    "probes.committee.shares": dict(guesses=integer["models n"], returns=f64["n {count}"]),
     "probes.cross_fitted.Shown.__init__": dict(r=f64["values"], beyond_chance=yes["values"]),
     "probes.cross_fitted.shown": dict(
         features=f32["n features"], values=f32["n values"], patients=some["n"], types=some["n"], sites=some["n"]
@@ -102,11 +113,41 @@ SHAPES = {
     "probes.divisions.cut_validation": dict(labels=some["n"], patients=some["n"], returns=yes["n"]),
     "probes.divisions.with_validation": dict(roles=some["n"], labels=some["n"], patients=some["n"], returns=some["n"]),
     "probes.divisions.resampled": dict(train=yes["n"], strata=some["n"], patients=some["n"], returns=f64["{count} n"]),
-    "probes.driver.Probed.__init__": dict(prediction=f["scored outputs"], resampled=tuple[f["scored outputs"], ...]),
-    "probes.driver.run": dict(features=f32["n features"], resampled=f64["sets n"] | None),
+    "probes.driver.Probed.__init__": dict(
+        prediction=f["scored outputs"], resampled=tuple[f["scored outputs"], ...], ballots=Mapping[str, i16["models scored"]]
+    ),
+    "probes.driver.run": dict(features=f32["n features"] | Bags, resampled=f64["sets n"] | None),
+    "probes.eva.Eva.__init__": dict(grid=f64["settings"]),
+    "probes.eva.Eva.fit": dict(features=f["n features"], weights=f64["sets n"]),
+    "probes.eva.EvaRuns.__init__": dict(features=f["n features"]),
+    "probes.eva.EvaRuns.scores": scores,
+    "probes.eva.EvaRuns.guesses": dict(features=f["n features"], returns=i16["runs n"]),
+    "probes.eva.EvaRuns.predict": dict(features=f["n features"], returns=f64["n classes"]),
+    "probes.eva.train_heads": dict(
+        features=f["n features"],
+        numbers=integer["n"],
+        val_features=f["val features"],
+        val_numbers=integer["val"],
+        returns=tuple[Any, f32["runs"]],
+    ),
+    "probes.few_shot.FewShot.__init__": dict(grid=f64["settings"]),
+    "probes.few_shot.FewShot.fit": dict(features=f["n features"], weights=f64["sets n"]),
+    "probes.few_shot.Supports.__init__": dict(features=f["n features"], grid=integer["settings"]),
+    "probes.few_shot.Supports.scores": scores,
+    "probes.few_shot.Supports.ballots": dict(features=f["n features"], grid=f64["settings"], returns=dict[str, i16["draws _"]]),
+    "probes.few_shot.Supports.guesses": dict(features=f["n features"], returns=i16["draws n"]),
+    "probes.few_shot.nearest_means": dict(
+        queries=f32["n features"], support=f32["draws classes shots features"], returns=integer["draws n"]
+    ),
     "probes.held_out.held_out_parts": dict(patients=some["n"], labels=some["n"], sites=some["n"] | None, returns=integer["n"]),
     "probes.held_out.in_few_parts": dict(parts=integer["n"], labels=some["n"]),
     "probes.held_out.roles_in_part": dict(parts=integer["n"], returns=some["n"]),
+    "probes.knn.Knn.__init__": dict(grid=f64["settings"]),
+    "probes.knn.Knn.fit": dict(features=f["n features"], weights=f64["sets n"]),
+    "probes.knn.Neighbours.__init__": dict(features=f["n features"], grid=integer["settings"]),
+    "probes.knn.Neighbours.predict": dict(features=f["n features"], returns=f64["n outputs"]),
+    "probes.knn.Neighbours.scores": scores,
+    "probes.knn.Neighbours.nearest": dict(features=f["n features"], returns=integer["n most"]),
     "probes.logistic.LogisticPath.__init__": dict(
         mean=f64["sets features"],
         scale=f64["sets features"],
@@ -122,6 +163,12 @@ SHAPES = {
     "probes.logistic.LogisticFit.__init__": dict(present=integer["fitted"]),
     **{f"probes.logistic.LogisticFit.{name}": shapes for name, shapes in FITTED.items()},
     "probes.logistic.fit_path": dict(features=f["n features"], targets=integer["n"], weights=number["sets n"], strengths=f64["strengths"]),
+    "probes.mil.AttentionHead.__call__": dict(tiles=f32["batch tiles features"], mask=mask, returns=f32["batch {self.classes}"]),
+    "probes.mil.Mil.__init__": dict(grid=f64["settings"]),
+    "probes.mil.Mil.fit": dict(weights=f64["sets n"]),
+    "probes.mil.MilHeads.scores": dict(returns=f64["settings"]),
+    "probes.mil.MilHeads.guesses": dict(returns=i16["seeds _"]),
+    "probes.mil.MilHeads.predict": dict(returns=f64["_ classes"]),
     "probes.newton.minimise": dict(params=f64["problems columns rows"], outputs=f64["problems ..."]),
     "probes.newton.solve": dict(
         wanted=f64["problems columns rows"],
@@ -147,6 +194,8 @@ SHAPES = {
     "probes.softmax.Softmax.gradient": dict(params=f64["sets columns rows"], returns=f64["sets columns rows"]),
     "probes.softmax.Softmax.rough_hessian": dict(returns=f64["rows rows"]),
     "probes.softmax.SoftmaxLoss.__init__": dict(value=f64["sets"], wrong=f64["sets n"], shares=f64["sets classes n"]),
+    "probes.rows.rows_of": dict(times=number["n"], returns=integer["_"]),
+    "probes.rows.filled_up": dict(features=f["n *any"], numbers=integer["n"], returns=tuple[f32["filled *any"], integer["filled"]]),
     "probes.standard.standardisation": dict(
         features=f["n features"], weights=number["n"] | None, returns=tuple[f64["features"], f64["features"]]
     ),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pathfm.benchmarks.benchmark import Benchmark
+from pathfm.probes.bags import Bags
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,4 @@ class Features:
     matrix: np.ndarray  # float32 [patients, features]
     pooling: str  # how the tiles of a patient became one feature: "mean" or "attention"
     of_images: Callable[[Benchmark], np.ndarray] | None = None  # → float32 [images, features]; None: the encoder is not here
+    bags: Bags | None = None  # the tiles of each patient, rows as the matrix's; None: they were not kept

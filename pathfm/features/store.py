@@ -18,6 +18,7 @@ from pathfm.features.features import Features
 from pathfm.features.floors import ColourStatistics
 from pathfm.files import digest, replacing
 from pathfm.machine import cores
+from pathfm.probes.bags import Bags, evenly
 from pathfm.progress import say, track
 from pathfm.slides.records import TileRecords, decode_tile
 
@@ -36,10 +37,15 @@ class FeatureStore:
     cache: Path
     batch: int  # tiles
     tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all
+    tiles_per_bag: int = 0  # features of at most so many tiles of a patient are handed on beside its one feature; 0: of none
 
     def features(self, folder: CohortFolder, slides: pd.DataFrame) -> Features:
         """Of the patients of these slides now, of benchmarks when asked."""
-        return Features(*self.patients(folder, slides), self.encoder.pooling, self.images)
+        if not self.tiles_per_bag:
+            return Features(*self.patients(folder, slides), self.encoder.pooling, self.images)
+        tiles = self.tiles(folder, slides)
+        bags = Bags.of([evenly(_joined(paths), self.tiles_per_bag) for paths in tiles.values()])
+        return Features(*self._of_tiles(tiles), self.encoder.pooling, self.images, bags)
 
     def patients(self, folder: CohortFolder, slides: pd.DataFrame) -> tuple[list[str], np.ndarray]:
         """Patients, sorted, and their features float32 [patients, features].
@@ -52,8 +58,7 @@ class FeatureStore:
             of_slides = np.stack(list(map(_load, means)))
             table = pd.DataFrame(of_slides).groupby(np.asarray([row.patient for row in rows])).mean()
             return list(table.index), table.to_numpy(np.float32)
-        bags = self.tiles(folder, slides)
-        return list(bags), np.stack([self.encoder.pooled(np.concatenate(list(map(_load, bags[patient])))) for patient in bags])
+        return self._of_tiles(self.tiles(folder, slides))
 
     def tiles(self, folder: CohortFolder, slides: pd.DataFrame) -> dict[str, list[Path]]:
         """Patient, sorted, to the files with the features float32 [tiles, features] of the tiles of its slides, in the order of records."""
@@ -62,6 +67,14 @@ class FeatureStore:
         for row, path in sorted(zip(rows, paths, strict=True), key=lambda one: one[0].patient):
             found.setdefault(row.patient, []).append(path)
         return found
+
+    def _of_tiles(self, tiles: dict[str, list[Path]]) -> tuple[list[str], np.ndarray]:
+        """Patients and their features as `patients` gives them, from the files of their slides' tiles."""
+        if self.encoder.pooling == "mean":
+            pooled = [_mean([_mean(_load(path)) for path in paths]) for paths in tiles.values()]
+        else:
+            pooled = [self.encoder.pooled(_joined(paths)) for paths in tiles.values()]
+        return list(tiles), np.stack(pooled)
 
     def images(self, benchmark: Benchmark) -> np.ndarray:
         """The features [images, features] of a benchmark's images, resized and cropped to the tower's tile; an image is a bag of one."""
@@ -121,12 +134,16 @@ class FeatureStore:
                     say(f"warning: slide {row.slide}, record {number} does not decode; it is left out")
 
 
-def _mean(features: list[np.ndarray]) -> np.ndarray:
+def _mean(features: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     return np.mean(features, axis=0, dtype=np.float64).astype(np.float32)
 
 
 def _load(path: Path) -> np.ndarray:
     return np.load(path, allow_pickle=False)
+
+
+def _joined(paths: list[Path]) -> np.ndarray:
+    return np.concatenate(list(map(_load, paths)))
 
 
 def _keep(path: Path, values: np.ndarray) -> None:

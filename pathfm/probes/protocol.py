@@ -5,7 +5,7 @@ A new probe is a file like `ridge.py` and a line in `registry.py`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ T = TypeVar("T", bound=Target, contravariant=True)
 class Fitted(ABC):
     """The models of one training set, one for each setting of the probe's grid."""
 
+    ends: tuple[bool, bool] = (True, True)  # whether a better setting may lie below the grid, and above it
     converged: np.ndarray  # bool [settings]: whether the fit reached its optimum; True where there is nothing to reach
 
     @abstractmethod
@@ -51,9 +52,10 @@ class Probe(Protocol[T]):
         """[settings] float, the values tried in order; of equal ones on validation the last wins."""
         ...
 
-    def fit(self, features: np.ndarray, target: T, weights: np.ndarray) -> Iterable[Fitted]:
+    def fit(self, features: Any, target: T, weights: np.ndarray) -> Iterable[Fitted]:
         """The models of each training set, in order, fitted together or each when it is asked for.
 
-        features float32 [n, features], target [n], weights [sets, n]: how often a row stands in each training set (0: not at all).
+        features float32 [n, features] (of an `OfTiles` they are `Bags`), target [n], weights [sets, n]: how often a row stands in each
+        training set (0: not at all).
         """
         ...

@@ -16,7 +16,7 @@ from pathfm.tasks.task import EXPRESSION_OBS, PREDICTIONS, SCORES, Result
 
 FORMAT = 2
 EMBEDDING_OBS = ["patient", "site", "cancer", "role"]
-OPTIONAL = ["site"]  # of predictions: earlier versions of format 2 did not write it
+OPTIONAL = ["site", "right"]  # of predictions: earlier versions of format 2 did not write them
 AGAIN = "evaluate again with this version of pathfm"
 
 
@@ -106,7 +106,7 @@ class EvaluationFolder:
     def read_predictions(self) -> pd.DataFrame:
         """The columns of PREDICTIONS but `probability`; no row for an evaluation of expression alone.
 
-        `site` is empty where it is not known, as in what an earlier version wrote.
+        `site` is empty where it is not known, as in what an earlier version wrote; that had one model, which was right about a row or not.
         """
         columns = [name for name in PREDICTIONS if name != "probability"]
         if not self.predictions.exists():
@@ -115,7 +115,8 @@ class EvaluationFolder:
             table = read_parquet(self.predictions, columns, OPTIONAL)
         else:
             table = earlier.predictions(read_parquet(self.predictions, [name for name in columns if name != "probe"], OPTIONAL))
-        return table if "site" in table else table.assign(site="")
+        table = table if "site" in table else table.assign(site="")
+        return table if "right" in table else table.assign(right=(table["truth"] == table["prediction"]).astype(float))
 
     def read_expression(self) -> anndata.AnnData | None:
         """Predicted expression with the true one in the layer `truth`; None where there is none, InputError when it is broken."""

@@ -110,8 +110,9 @@ def _classes(block: Evaluation, task: str, fit: str, scores: pd.DataFrame, sites
     kept = np.isin(truth, large)
     rows, truth, prediction, patients = rows[kept], truth[kept], prediction[kept], patients[kept]
     units = units_of(task, rows, sites)
-    estimate = accuracy_estimate(truth, (truth == prediction).astype(float), units.names)
-    predicted = digest(prediction.tolist())
+    right = rows["right"].to_numpy(float)
+    estimate = accuracy_estimate(truth, right, units.names)
+    predicted = digest([prediction.tolist(), right.tolist()])
     return Measured(estimate, intervals.of_share, units.kinds, len(np.unique(patients)), predicted=predicted)
 
 

@@ -20,6 +20,7 @@ class EvaluateConfig:
     class_weight: str = "balanced"  # or "none"
     seed: int = 0
     tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all
+    tiles_per_bag: int = 256  # of a patient, spread evenly over its tiles, for probes that see tiles (`mil`)
     batch: int = 256  # tiles
     resamples: int = 0  # further probes, each fitted on training patients drawn with replacement: the sd of a score over them
     permutations: int = 1000  # for the number of genes predicted better than chance
@@ -35,6 +36,13 @@ class EvaluateConfig:
             raise ValueError(f"floor is {self.floor!r}; known are {', '.join(FLOORS[1:])}")
         if not self.probes or len(set(self.probes)) < len(self.probes):
             raise ValueError("probes must be one or more names, each once")
-        for name, least in (("batch", 1), ("tiles_per_slide", 0), ("permutations", 0), ("resamples", 0), ("fold", -1)):
+        for name, least in (
+            ("batch", 1),
+            ("tiles_per_bag", 1),
+            ("tiles_per_slide", 0),
+            ("permutations", 0),
+            ("resamples", 0),
+            ("fold", -1),
+        ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")

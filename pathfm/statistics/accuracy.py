@@ -9,9 +9,10 @@ from pathfm.statistics.estimate import Estimate
 def accuracy_estimate(truth: np.ndarray, right: np.ndarray, units: np.ndarray) -> Estimate:
     """The mean over the classes in `truth` [n] of the mean of `right` [..., n] in the class, by `units` [n].
 
-    `right` is 1 or 0 (a score), or the difference of two such (−1, 0, 1). With n_c rows in each of C classes a row weighs 1/(C n_c), and a
-    unit the sum of its rows. A unit's influence is its share of the value less its weight times the value, over √(1 − weight): the latter
-    makes the variance unbiased for independent rows, and is √(G/(G − 1)) for G equal units (Bell and McCaffrey 2002).
+    `right` is 1 or 0 (a score; of many models the share of them that are right), or the difference of two such. With n_c rows in each of C
+    classes a row weighs 1/(C n_c), and a unit the sum of its rows. A unit's influence is its share of the value less its weight times the
+    value, over √(1 − weight): the latter makes the variance unbiased for independent rows, and is √(G/(G − 1)) for G equal units (Bell and
+    McCaffrey 2002).
 
     Few changed rows: the floor is the variance that one more row would add, spread evenly over the classes, half of it to either side
     (what Bonett and Price 2012 do with two). Without it a task in which nothing changed would be known exactly.

@@ -22,8 +22,8 @@ class LabelTask(Task):
         if missing:
             say(f"{self.name}: left out, the {missing[0]} patients have fewer than two of its classes")
             return None
-        probing = able(probing, self, Classes)
+        probing = able(probing, self, Classes, features.bags)
         if probing is None:
             return None
         given = (features.matrix, labels.to_numpy(object), people.rows, probing)
-        return score_classes(self, *given, fold=people.fold, split_hash=people.split_hash)
+        return score_classes(self, *given, fold=people.fold, split_hash=people.split_hash, bags=features.bags)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pathfm.benchmarks.benchmark import Benchmark
+from pathfm.probes.bags import Bags, OfTiles
 from pathfm.probes.driver import Probed
 from pathfm.probes.held_out import PARTS
 from pathfm.probes.protocol import Probe
@@ -33,7 +34,7 @@ SCORES = [
     *FLAGS,
 ]
 """The columns of scores.parquet; docs/formats.md says what they mean."""
-PREDICTIONS = ["task", "probe", "fit", "fold", "unit", "patient", "site", "truth", "prediction", "probability"]
+PREDICTIONS = ["task", "probe", "fit", "fold", "unit", "patient", "site", "truth", "prediction", "right", "probability"]
 EXPRESSION_OBS = ["patient", "fold", "probe", "fit", "part", "site", "cancer"]
 
 
@@ -60,6 +61,7 @@ class Features(Protocol):
 
     matrix: np.ndarray  # float32 [patients, features], rows as the people's
     of_images: Callable[[Benchmark], np.ndarray] | None  # → float32 [images, features]; None: the encoder is not here
+    bags: Bags | None  # the tiles of each patient, rows as the matrix's; None: they were not kept
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,12 @@ def score_rows(values: dict[str, float], probe: Probe, probed: Probed | None, **
     return rows.assign(**{"constant_genes": 0, "resamples": 0, "sites": 0, "left_out": "", **of_fits, **facts})
 
 
-def able(probing: Probing, task: Task, target: type) -> Probing | None:
-    """Probing by the probes that take the target; None, with a line, when there is none."""
-    probes = [probe for probe in probing.probes if target in probe.takes]
+def able(probing: Probing, task: Task, target: type, bags: Bags | None = None) -> Probing | None:
+    """Probing by the probes that take the target, and where there are no bags need none; None, with a line, when there is none."""
+    taking = [probe for probe in probing.probes if target in probe.takes]
+    probes = [probe for probe in taking if bags is not None or not isinstance(probe, OfTiles)]
+    if lacking := [probe.name for probe in taking if probe not in probes]:
+        say(f"{task.name}: {', '.join(lacking)} left out, which sees the tiles of patients, and here are none")
     if not probes:
         say(f"{task.name}: left out, no probe among {', '.join(probe.name for probe in probing.probes)} can be fitted to it")
         return None

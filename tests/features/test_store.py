@@ -98,6 +98,22 @@ def test_a_second_time_nothing_is_read_unless_weights_or_records_are_others(weig
         extracted(weights, folder, cache)
 
 
+def test_bags_are_the_tiles_of_the_patients_in_the_order_of_their_features(weights, folder, tmp_path):
+    slides = read_parquet(folder.slides)
+    alone = extracted(weights, folder, tmp_path / "a")
+    whole = FeatureStore(Encoder.of(weights), tmp_path / "b", 8, tiles_per_bag=1000).features(folder, slides)
+    assert whole.patients == alone[0] and len(whole.bags) == len(alone[0])
+    np.testing.assert_allclose(whole.matrix, alone[1], atol=1e-6)
+    for patient, tiles, there in zip(whole.patients, whole.bags.tiles, whole.bags.mask, strict=True):
+        own = slides[slides["patient"] == patient]
+        expected = np.average([by_hand(weights, folder, name) for name in own["slide"]], axis=0, weights=own["tiles"])
+        np.testing.assert_allclose(tiles[there].mean(axis=0), expected, atol=1e-5)
+        assert there.sum() == own["tiles"].sum()
+    few = FeatureStore(Encoder.of(weights), tmp_path / "b", 8, tiles_per_bag=2).features(folder, slides).bags
+    np.testing.assert_array_equal(few.counts, np.minimum(whole.bags.counts, 2))
+    np.testing.assert_array_equal(few.tiles[:, 0], whole.bags.tiles[:, 0])
+
+
 def test_some_tiles_of_a_slide_are_spread_evenly_over_it(weights, folder, tmp_path):
     slides = read_parquet(folder.slides)
     slide = next(row.slide for row in slides.itertuples() if row.tiles == 6)

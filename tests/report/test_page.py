@@ -88,6 +88,7 @@ def test_sections_come_in_their_order(page):
         "Training",
         "Embeddings",
         "Expression",
+        "The hospital, and image ↔ expression",
         "How it was made",
         "How to read this",
     ]

@@ -126,6 +126,20 @@ def test_the_unit_is_the_site_where_it_is_known_else_the_patient_else_the_image(
     assert any(note.text == "unit of the intervals of MHIST: 90 images, worth 90.0 equal ones" for note in table.notes)
 
 
+def test_the_score_of_many_models_is_of_the_share_of_them_that_are_right(runs, tmp_path):
+    """The rows say it (`right`), and not their prediction; a share that changed is a change."""
+    shared = write_evaluation(tmp_path / "shared", "direct", weight_hash="3" * 64, base=BASE)
+    rows = read_parquet(runs[0] / "predictions.parquet").assign(right=lambda table: (table["truth"] == table["prediction"]).astype(float))
+    rows.loc[rows["task"] == "mhist", "right"] = np.linspace(0.2, 0.8, (rows["task"] == "mhist").sum())
+    write_parquet(rows, shared / "predictions.parquet")
+    table = rows_of(make_table([runs[0], shared]))
+    expected = 100 * rows[(rows["task"] == "mhist") & (rows["fit"] == "split")].groupby("truth")["right"].mean().mean()
+    cell, before, change = table["direct"]["MHIST"], table["base"]["MHIST"], table["direct, Δ"]["MHIST"]
+    assert cell.value == pytest.approx(expected) and cell.low < cell.value < cell.high
+    assert change.value == pytest.approx(expected - before.value) and not change.unchanged
+    assert table["direct, Δ"]["TP53"].unchanged
+
+
 def test_one_changed_patient_draws_no_arrow(runs, tmp_path):
     """The Bayesian bootstrap gave one: none of its weights is ever zero."""
     one = write_evaluation(tmp_path / "one", "direct", weight_hash="3" * 64, base=BASE)

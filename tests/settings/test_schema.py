@@ -92,6 +92,7 @@ def test_differences_are_what_is_no_default():
     config = parsed("--config.augment.blur=0.5", "--config.objective.hidden=8")
     assert differences(config) == {
         "objective": {"name": "direct", "hidden": 8},
+        "panel": "predictable:2000",
         "tiles": 4,
         "optimizer": {"layer_decay": 0.75},
         "augment": {"blur": 0.5},
