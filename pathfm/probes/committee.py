@@ -33,9 +33,8 @@ class Committee(Fitted):
 
     def scores(self, features: np.ndarray, target: Classes) -> np.ndarray:
         """The mean over the models of balanced accuracy."""
-        return np.array(
-            [mean_by_class(target.numbers, self.guesses(features, one) == target.numbers).mean() for one in range(len(self.converged))]
-        )
+        each = (mean_by_class(target.numbers, self.guesses(features, one) == target.numbers) for one in range(len(self.converged)))
+        return np.array([np.mean(models) for models in each])
 
 
 def shares(guesses: np.ndarray, count: int) -> np.ndarray:

@@ -71,7 +71,7 @@ def summary_writer(folder: Path, purge_step: int | None):
     """A writer of TensorBoard's events. tensorboardX would import torch where that is installed: seconds for nothing that is used here."""
     absent = "torch" not in sys.modules
     if absent:
-        sys.modules["torch"] = None
+        sys.modules["torch"] = None  # pyright: ignore[reportArgumentType]  # as the import system has it: not to be found
     try:
         from tensorboardX import SummaryWriter
     finally:
