@@ -34,8 +34,7 @@ def marked(
     cells: tuple[Cell, ...], ours: Mapping[tuple, Measured], floors: Sequence[Mapping[tuple, Measured]], fit: str, columns: Sequence[str]
 ) -> tuple[Cell, ...]:
     """The base's cells, those marked whose difference to a floor has an interval that does not lie above 0."""
-    width = len(columns)
-    return tuple(_marked(cell, (task, fit), ours, floors) for cell, task in zip(cells[:width], columns, strict=True)) + cells[width:]
+    return tuple(_marked(cell, (task, fit), ours, floors) for cell, task in zip(cells, columns, strict=True))
 
 
 def _marked(cell: Cell, key: tuple[str, str], ours: Mapping[tuple, Measured], floors: Sequence[Mapping[tuple, Measured]]) -> Cell:

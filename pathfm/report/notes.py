@@ -10,7 +10,7 @@ import numpy as np
 from pathfm.report.evaluations import HEADLINE, Evaluation
 from pathfm.report.trainings import Group, Trainings, apart, partly
 from pathfm.report.warnings import warnings_of
-from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, FLOOR, too_few_hospitals
+from pathfm.report.words import ARROWS, DAGGER, DOUBLE_DAGGER, FLOOR, MEAN, too_few_hospitals
 from pathfm.statistics.scores import large_classes
 from pathfm.tasks.fits import FITS, HELD_OUT
 
@@ -80,7 +80,7 @@ def _units(rows: Sequence[Any], columns: dict[str, str]) -> Iterator[Note]:
     said: dict[str, list[str]] = {}
     for number, column in enumerate(columns.values()):
         units = dict.fromkeys(row.cells[number].unit for row in rows if row.cells[number].unit)
-        if units:
+        if units and column != MEAN:
             said.setdefault("; or ".join(units), []).append(column)
     for unit, names in said.items():
         yield Note(f"unit of the intervals of {', '.join(names)}: {unit}")

@@ -14,12 +14,11 @@ from pathfm.report.measured import BESIDE, EXPRESSION, Key, Measured, mean_diffe
 from pathfm.report.notes import Note, notes_of
 from pathfm.report.trainings import Group, Trainings, mean_over, over_seeds
 from pathfm.report.units import known_sites
+from pathfm.report.words import MEAN
 from pathfm.statistics.estimate import LEVEL, difference_of
 from pathfm.statistics.intervals import family_level, of_difference
 from pathfm.tasks.fits import FITS
 from pathfm.tasks.registry import TASKS
-
-MEAN = "mean Δ"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def make_table(folders: Iterable[str | Path]) -> Table:
     rows = tuple(row for block, _ in blocks for row in block)
     limits = tuple(one for _, block in blocks for one in block)
     smoke = any(one.smoke for one in evaluations)
-    return Table((*columns.values(), MEAN), rows, limits, tuple(notes_of(evaluations, pairs, groups, rows, columns)), smoke)
+    return Table(tuple(columns.values()), rows, limits, tuple(notes_of(evaluations, pairs, groups, rows, columns)), smoke)
 
 
 def _block(probe: str, groups: list[Group], columns: dict[str, str], sites: dict[str, str]) -> tuple[list[Row], list[Limits]]:
@@ -143,25 +142,24 @@ def tuned_label(tuned: Evaluation, every_tuned: list[Evaluation]) -> str:
 
 
 def _columns(evaluations: list[Evaluation]) -> dict[str, str]:
-    """Task to column: the poster's ten, then whatever else was scored; expression is followed by its further measures."""
+    """Task to column: the poster's ten, whatever else was scored, their mean, and last the further measures of expression."""
     columns = {task.name: task.column for task in TASKS}
-    if any(EXPRESSION in set(one.scores["task"]) for one in evaluations):
-        columns |= BESIDE
     for one in evaluations:
         scores = one.scores[one.scores["headline"]]
         columns |= {task: column for task, column in zip(scores["task"], scores["column"], strict=True) if task not in columns}
-    return columns
+    there = any(EXPRESSION in set(one.scores["task"]) for one in evaluations)
+    return columns | {MEAN: MEAN} | (BESIDE if there else {})
 
 
 def _cells(measured: dict[Key, Measured], fit: str, columns: dict[str, str]) -> tuple[Cell, ...]:
-    """The last, the mean difference, stays empty."""
-    return tuple(measured.get((task, fit), Measured()).cell() for task in columns) + (Cell(),)
+    """That of the mean difference stays empty."""
+    return tuple(measured.get((task, fit), Measured()).cell() for task in columns)
 
 
 def _differences(
     row: Trainings, ours: Sequence[Mapping[Key, Measured]], theirs: Sequence[Mapping[Key, Measured]], fit: str, columns: dict[str, str]
 ) -> dict[str, Measured]:
-    """Over the row's trainings, each less its own base: by task and, last, under MEAN over the tasks that have one."""
+    """Over the row's trainings, each less its own base: by task and under MEAN over the tasks that have one."""
     each = [
         {task: tuned.get((task, fit), Measured()).minus(base.get((task, fit), Measured())) for task in columns}
         for base, tuned in zip(ours, theirs, strict=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from pathfm.report.measured import BESIDE
-from pathfm.report.table import MEAN, Row, Table
-from pathfm.report.words import listed, number
+from pathfm.report.table import Row, Table
+from pathfm.report.words import MEAN, listed, number
 from pathfm.statistics.scores import SMALLEST_CLASS
 from pathfm.tasks.fits import FITS, HELD_OUT, SPLIT
 

@@ -33,9 +33,13 @@ def warnings_of(evaluations: Sequence[Evaluation], pairs: Pairs) -> list[str]:
 
 
 def _where(runs: Iterable[Evaluation], found: Callable[[Evaluation], Iterable[str]]) -> list[str]:
-    """`RUN (what is found of it, …)` of the runs of which something is; the bare name where that is an empty text."""
-    said = [(run.name, list(found(run))) for run in runs]
-    return list(dict.fromkeys(name + (f" ({'; '.join(filter(None, facts))})" if any(facts) else "") for name, facts in said if facts))
+    """`RUN and RUN (what is found of them, …)` of the runs of which something is; the bare names where that is an empty text."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for run in runs:
+        facts = tuple(found(run))
+        if facts and run.name not in names.setdefault(facts, []):
+            names[facts].append(run.name)
+    return [f"{' and '.join(who)} ({'; '.join(filter(None, facts))})" if any(facts) else ", ".join(who) for facts, who in names.items()]
 
 
 def _unmoved(run: Evaluation) -> Iterator[str]:

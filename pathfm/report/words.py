@@ -6,6 +6,7 @@ import pandas as pd
 
 from pathfm.probes.held_out import PARTS
 
+MEAN = "mean Δ"
 MISSING = "–"
 DAGGER = "†"  # a gain in one fit only
 FLOOR = "§"  # a base that is not shown to lie above its floor
