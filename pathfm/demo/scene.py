@@ -14,7 +14,7 @@ from pathfm.demo.noise import Lattice, lattice
 from pathfm.demo.painter import MARGIN, SQUARE, Ground, Objects, Stain, scatter
 from pathfm.demo.world import NORMAL_TISSUE, PROGRAMMES, World
 
-TISSUE_AREA = 48
+TISSUE_AREA = 16
 SLIDE_SPREAD, FIELD_SPREAD, PATCH_SPREAD = 0.25, 0.35, 0.25
 FIELD_PERIOD = 192
 SIDE = SQUARE + 2 * MARGIN
@@ -123,7 +123,7 @@ def make_scene(world: World, slide: str) -> Scene:
 
 
 def layout(rng: np.random.Generator) -> tuple[int, int, tuple[Fragment, ...]]:
-    """Width and height of the slide, and one or two pieces of tissue that cover about 48 patches together."""
+    """Width and height of the slide, and one or two pieces of tissue that cover about 16 patches together."""
     pieces = int(rng.integers(1, 3))
     radius = SQUARE * np.sqrt(TISSUE_AREA / (np.pi * pieces)) * rng.uniform(0.95, 1.1)
     high = int(2.6 * radius + rng.integers(240, 420))

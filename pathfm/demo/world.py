@@ -23,7 +23,7 @@ NORMAL_TISSUE = np.array([-1.6, -0.6, 1.6, -2.0])
 HABITS = ("cellularity", "nuclear size", "nuclear darkness", "fibres", "cytoplasm")
 
 LEAST_HOSPITALS = 12
-PATIENTS_PER_HOSPITAL = 20
+PATIENTS_PER_HOSPITAL = 10
 LEAST_PATIENTS = 16
 PATIENTS_FOR_KIDNEY = 144
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -76,7 +76,7 @@ def planted_programmes(world: World) -> pd.DataFrame:
 def diagnoses(rng: np.random.Generator, programmes: np.ndarray) -> pd.DataFrame:
     """Project, histology and TP53 of each patient, by rank of a noisy score of the programmes.
 
-    A world of fewer than 144 patients has no kidney tumours, so that each hospital still sees two patients of every class.
+    A world of fewer than 144 patients has no kidney tumours, so that each hospital still sees patients of every class.
     """
     proliferation, immune, gland, necrosis = programmes.T
     patients = len(programmes)

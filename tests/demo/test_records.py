@@ -52,7 +52,7 @@ def test_tiles_are_byte_for_byte_those_of_the_tiled_slide(world, short, tmp_path
     brief = read_parquet(short.slides).set_index("slide").loc[slide]
     same = ["file", "patient", "sample", "sample_type", "preparation", "site", "mpp", "effective_mpp", "width", "height", "tile", "status"]
     assert {name: row[name] for name in same} == brief[same].to_dict()
-    assert row["tiles"] > 30
+    assert row["tiles"] > 10
     all_tiles, some = read_parquet(long.tiles(slide)), read_parquet(short.tiles(slide))
     place = {corner: number for number, corner in enumerate(zip(all_tiles["x"], all_tiles["y"], strict=True))}
     numbers = [place[corner] for corner in zip(some["x"], some["y"], strict=True)]

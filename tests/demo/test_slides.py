@@ -30,14 +30,14 @@ def test_openslide_opens_the_pyramid_with_its_resolution(slide):
         assert float(opened.properties["openslide.mpp-x"]) == float(opened.properties["openslide.mpp-y"]) == 0.5
         assert opened.level_count == 3
         assert opened.level_downsamples == pytest.approx((1, 2, 4), rel=0.01)
-        assert all(900 <= edge <= 1900 for edge in opened.dimensions)
+        assert all(600 <= edge <= 1300 for edge in opened.dimensions)
         assert not opened.associated_images
 
 
 def test_a_tile_of_the_slide_is_the_patch_painted_alone(world, slide):
     scene = make_scene(world, slide.stem)
     with openslide.OpenSlide(slide) as opened:
-        for column, row in tissue_patches(scene, 0.5)[::9].tolist():
+        for column, row in tissue_patches(scene, 0.5)[::4].tolist():
             region = opened.read_region((column * SQUARE, row * SQUARE), 0, (SQUARE, SQUARE)).convert("RGB")
             assert (np.asarray(region) == make_scene(world, slide.stem).patch(column, row)).all()
 
@@ -55,10 +55,10 @@ def test_patches_meet_without_a_seam_and_glass_is_plain(world):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_slide_yields_thirty_to_sixty_tiles(seed):
+def test_a_slide_yields_ten_to_twenty_five_tiles(seed):
     world = make_world(16, seed)
     counts = [len(tissue_patches(make_scene(world, slide), 0.5)) for slide in world.slides["slide"]]
-    assert 30 <= min(counts) and max(counts) <= 65
+    assert 10 <= min(counts) and max(counts) <= 25
 
 
 def test_the_same_image_gives_the_same_bytes(tmp_path):
