@@ -24,11 +24,22 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A place of a drawing that says something when it is pointed at or reached by the keyboard."""
+
+    group: str  # the same for all points of a drawing, and no other's
+    left: str  # % of the drawing's width
+    top: str  # % of its height
+    words: str
+
+
+@dataclass(frozen=True)
 class Drawing:
     title: str
     svg: str
     alt: str
     wide: bool = False
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
