@@ -1,4 +1,4 @@
-"""The report: evaluation folders to table.md, table.tex, table.csv and one page that needs nothing else."""
+"""The report: evaluation folders to the table in several forms, the genes, and one page that needs nothing else."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathfm.progress import say
 from pathfm.report import figures
 from pathfm.report.beside import beside
 from pathfm.report.cells import Cell
+from pathfm.report.embeddings import FEWEST_PATIENTS, embedding_choices
 from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
 from pathfm.report.facts import changed, made, measures
 from pathfm.report.figures import Named
@@ -18,7 +19,9 @@ from pathfm.report.forest import forest_figure
 from pathfm.report.genes import GeneChanges, as_frame, gene_changes
 from pathfm.report.plots import require_report
 from pathfm.report.rendering import LIMITS, limit_lines
+from pathfm.report.settings import settings
 from pathfm.report.table import Table, base_label, make_table, tuned_label
+from pathfm.report.twin import table_frame
 from pathfm.report.units import known_sites
 from pathfm.report.verdict import flags, verdict
 from pathfm.report.volcano import volcano_figure
@@ -83,6 +86,7 @@ def write_report(folders: Sequence[Path], out: Path, with_ids: bool = False) -> 
         with replacing(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
     write_parquet(as_frame(genes), out / "genes.parquet")
+    write_parquet(table_frame(table), out / "table.parquet")
     return verdict(table)
 
 
@@ -119,6 +123,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         beside=beside(pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
         made=made([one for run in runs.values() for one in of_single_folds(run)]),
+        settings=settings([one for run in runs.values() for one in of_single_folds(run)]),
         reading=READING,
         version=__version__,
     )
@@ -198,6 +203,7 @@ def sections(
     everyone = list(runs.values())
     single = [one for run in everyone for one in of_single_folds(run)]
     training, forest = figures.training_figure(single), forest_figure(table)
+    choices = embedding_choices(single)
     expression = [
         figure for base, tuned in pairs for figure in figures.expression_figures(runs[id(base)], [runs[id(one)] for one in tuned])
     ]
@@ -218,9 +224,10 @@ def sections(
         },
         {
             "title": "Embeddings",
-            "figures": figures.embedding_figures(single),
+            "figures": [],
+            "choices": choices,
             "measures": None,
-            "absent": f"No run has embeddings of {figures.FEWEST_PATIENTS} test patients or more.",
+            "absent": "" if choices else f"No run has embeddings of {FEWEST_PATIENTS} test patients or more.",
         },
         {
             "title": "Expression",

@@ -145,6 +145,15 @@ def tsne(vectors: np.ndarray) -> np.ndarray:
         return TSNE(init="pca", perplexity=min(30.0, (len(vectors) - 1) / 3), random_state=SEED).fit_transform(scaled)
 
 
+def neighbourhoods(places: np.ndarray, most: int) -> np.ndarray:
+    """[patients] int from 0: k-means clusters of places [patients, 2], seeded, at most so many, of five patients or more on average."""
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return KMeans(max(1, min(most, len(places) // 5)), n_init=4, random_state=SEED).fit_predict(places)
+
+
 def shortened(name: str, most: int = 32) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
