@@ -2,7 +2,8 @@
 
 RUNS are folders that `python -m pathfm.evaluate` wrote: the bases and the runs tuned from them, in any order. Every tuned run is paired
 with its base by the base's weight hash; both must have been evaluated on the same split, units and genes. DIR receives table.md,
-table.tex, table.csv, table.parquet, genes.parquet and report.html, a single file that opens anywhere. It holds no patient id unless --with-ids.
+table.tex, table.csv, table.parquet, genes.parquet and report.html, a single file that opens anywhere. None holds a patient id unless
+--with-ids.
 """
 
 HELP = "evaluations to the table of base against tuned, and a page"

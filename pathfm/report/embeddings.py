@@ -105,7 +105,8 @@ def _labels(evaluation: Evaluation, patients: np.ndarray) -> dict[str, np.ndarra
 def _neighbourhoods_of(one: Map, maps: Sequence[Map]) -> np.ndarray:
     """[patients]: where the base's map has each patient, in words; NOT_KNOWN where the base has no map or not the patient."""
     evaluation = one.run.evaluation
-    wanted = evaluation.base["weight_hash"] if evaluation.base else evaluation.weight_hash
+    under = evaluation.floor["under"] if evaluation.floor else None
+    wanted = under or (evaluation.base["weight_hash"] if evaluation.base else evaluation.weight_hash)
     same = [other for other in maps if other.run.evaluation.weight_hash == wanted and other.run.evaluation.folds == evaluation.folds]
     if not same:
         return np.full(len(one.patients), NOT_KNOWN)

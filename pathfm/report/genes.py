@@ -11,6 +11,7 @@ from pathfm.report.units import units_of
 from pathfm.statistics.correlation import LEVEL, combined_names, within_types
 from pathfm.statistics.genes import GeneDifferences, gene_differences
 from pathfm.statistics.scores import SMALLEST_CLASS
+from pathfm.tasks.expression import METRIC as MEAN_PEARSON
 from pathfm.tasks.fits import FITS, SPLIT
 
 EXPRESSION = "expression"
@@ -69,7 +70,7 @@ def gene_changes(name: str, base: Evaluation, tuned: Evaluation, sites: Mapping[
 
 def _scored_folds(block: Evaluation, fit: str) -> set:
     scores = block.scores
-    rows = scores[(scores["task"] == EXPRESSION) & (scores["fit"] == fit) & scores["headline"]]
+    rows = scores[(scores["task"] == EXPRESSION) & (scores["fit"] == fit) & (scores["metric"] == MEAN_PEARSON)]
     return set(rows.loc[rows["value"].notna() & ~rows["too_small"], "fold"])
 
 
