@@ -60,7 +60,7 @@ def embedding_figure(names: Sequence[str], places: Sequence[np.ndarray], groups:
     panels = tuple(
         Drawing(
             name,
-            plots.points_panel(place, group_of, shown, pixels),
+            plots.points_panel(place, group_of, shown, pixels, f"{name} {colouring}"),
             f"t-SNE of the embeddings of {len(place)} test patients by {name}, in {len(np.setdiff1d(group_of, NOT_KNOWN))} groups by "
             f"{colouring}.",
         )

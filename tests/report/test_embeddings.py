@@ -40,7 +40,7 @@ def test_every_colouring_shows_all_runs_side_by_side(choices):
 
 def test_the_base_keeps_its_neighbourhoods_together(monkeypatch, tmp_path):
     drawn = []
-    monkeypatch.setattr(plots, "points_panel", lambda places, groups, shown, pixels: drawn.append((places, groups)) or "<svg></svg>")
+    monkeypatch.setattr(plots, "points_panel", lambda places, groups, *_: drawn.append((places, groups)) or "<svg></svg>")
     runs = write_runs(tmp_path)
     table = anndata.read_h5ad(runs[1] / "embeddings.h5ad")
     table[np.arange(table.n_obs) != 70].write_h5ad(runs[1] / "embeddings.h5ad")  # this patient is not in the tuned run's map
