@@ -11,7 +11,7 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
     sys.exit(start("pathfm.evaluate", sys.argv[1:]))
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,7 +127,8 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         "floor": {"kind": config.floor, "under": known.card["weight_hash"]} if config.floor else None,
     }
     genes = None if panel is None else pd.DataFrame({"symbol": list(panel.symbols)}, index=list(panel.genes))
-    files.write(about, json.loads(json.dumps(asdict(config))), results, embeddings_of(people, features.matrix), genes, subject.metrics)
+    embeddings = embeddings_of(people, features.matrix)
+    files.write(about, json.loads(json.dumps(asdict(config))), results, embeddings, genes, subject.metrics, subject.config)
     say(f"done: {workdir} holds the scores; next: pathfm report {workdir} … --out DIR")
 
 
@@ -143,11 +144,13 @@ class Subject:
     panel_choice: str | None = None
     patients: frozenset[str] = frozenset()  # that it was trained on
     metrics: Path | None = None  # of the run that trained it
+    config: Path | None = None  # likewise
 
 
 def of_weights(weights: Weights) -> Subject:
     """What the card of weights and the files beside it say."""
     card = weights.card
+    imported = card.objective == IMPORTED
     return Subject(
         card=card.to_dict(),
         approach="base" if card.base is None else card.objective,
@@ -156,14 +159,24 @@ def of_weights(weights: Weights) -> Subject:
         panel=weights.panel,
         panel_choice=card.paired.choice if card.paired else None,
         patients=weights.patients,
-        metrics=own_metrics(weights.path, imported=card.objective == IMPORTED),
+        metrics=own_metrics(weights.path, imported),
+        config=own_config(weights.path, imported),
     )
 
 
 def own_metrics(path: Path, imported: bool) -> Path | None:
     """metrics.jsonl of the run that left the weights in this folder; None for imported weights, wherever their folder lies."""
+    return _own(path, imported, lambda run: run.metrics_file)
+
+
+def own_config(path: Path, imported: bool) -> Path | None:
+    """config.json of that run, likewise."""
+    return _own(path, imported, lambda run: run.config_file)
+
+
+def _own(path: Path, imported: bool, file: Callable[[RunFolder], Path]) -> Path | None:
     run = RunFolder(path.resolve().parent)
-    return run.metrics_file if not imported and path.resolve() == run.weights and run.metrics_file.exists() else None
+    return file(run) if not imported and path.resolve() == run.weights and file(run).exists() else None
 
 
 def chosen_fold(config: EvaluateConfig, subject: Subject, splits: Splits) -> int:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from pathfm.evaluate import own_metrics, tiles_hash
+from pathfm.evaluate import own_config, own_metrics, tiles_hash
 
 
 def test_a_runs_own_curves_are_those_of_the_run_whose_weights_these_are(tmp_path):
@@ -30,3 +30,11 @@ def test_tiles_are_the_same_in_whatever_order_their_slides_come():
     assert tiles_hash(slides) == tiles_hash(slides[::-1]) != tiles_hash(slides.assign(records_sha256="3"))
     # what evaluations on disk hold: the SHA-256 of [["a","1"],["b","2"]]
     assert tiles_hash(slides) == "5f13efef7cdd95e7a0171a4cc6ef643955a42f10ad9dd98c6b2f1f4e6903f7f5"
+
+
+def test_the_config_of_the_training_goes_along_and_imported_weights_have_none(tmp_path):
+    run = tmp_path / "run"
+    (run / "weights").mkdir(parents=True)
+    (run / "config.json").write_text("{}", encoding="utf-8")
+    assert own_config(run / "weights", imported=False) == run.resolve() / "config.json"
+    assert own_config(run / "weights", imported=True) is None

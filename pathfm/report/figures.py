@@ -12,7 +12,7 @@ from pathfm.report.evaluations import Evaluation
 from pathfm.statistics.correlation import pearson
 from pathfm.tasks.fits import SPLIT
 
-FEWEST_PATIENTS = 10  # in a t-SNE
+FEWEST_PATIENTS = 10  # of whom a correlation is drawn
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,22 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A place of a drawing that says something when it is pointed at or reached by the keyboard."""
+
+    group: str  # the same for all points of a drawing, and no other's
+    left: str  # % of the drawing's width
+    top: str  # % of its height
+    words: str
+
+
+@dataclass(frozen=True)
 class Drawing:
     title: str
     svg: str
     alt: str
     wide: bool = False
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,49 +87,6 @@ def _ends(curve: Curve) -> str:
         which = "" if curve.nothing == NOTHING else f" ({curve.nothing})"
         sentences.append(f"A line at 1 marks the loss of knowing nothing{which}.")
     return " ".join(sentences)
-
-
-def embedding_figures(runs: Sequence[Named]) -> list[Figure]:
-    """t-SNE of each run's test patients, once coloured by cancer and once by site; runs with too few patients are left out."""
-    names, places, groups = [], [], []
-    for run in runs:
-        table = run.evaluation.files.read_embeddings()
-        if table is None:
-            continue
-        rows = np.flatnonzero(table.obs["role"].astype(str) == "test")
-        if len(rows) < FEWEST_PATIENTS:
-            continue
-        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), plots.MOST_PATIENTS)).astype(int)]
-        names.append(run.name)
-        places.append(plots.tsne(np.asarray(table.X[rows])))
-        groups.append({group: _words(table.obs[group].iloc[rows]) for group in ("cancer", "site")})
-    if not names:
-        return []
-    return [_embeddings(names, places, [one[group] for one in groups], group) for group in ("cancer", "site")]
-
-
-def _embeddings(names: Sequence[str], places: Sequence[np.ndarray], groups: Sequence[np.ndarray], group: str) -> Figure:
-    labels, counts = np.unique(np.concatenate(groups), return_counts=True)
-    shown = sorted(labels[np.argsort(-counts, kind="stable")][: plots.MOST_GROUPS].tolist())
-    pixels = sum(map(len, places)) > plots.MOST_VECTOR_POINTS
-    panels = tuple(
-        Drawing(
-            name,
-            plots.points_panel(place, group_of, shown, pixels),
-            f"t-SNE of the embeddings of {len(place)} test patients by {name}, in {len(np.unique(group_of))} groups by {group}.",
-        )
-        for name, place, group_of in zip(names, places, groups, strict=True)
-    )
-    keys = [Key(glyph, number, label) for number, (label, (_, glyph)) in enumerate(zip(shown, plots.MARKERS, strict=False), start=1)]
-    if len(labels) > len(shown):
-        keys.append(Key("•", 0, f"{len(labels) - len(shown)} others"))
-    return Figure(_EMBEDDING_CAPTIONS[group], panels, tuple(keys))
-
-
-_EMBEDDING_CAPTIONS = {
-    "cancer": "t-SNE of the mean embedding of each test patient, by cancer type: neighbours mean more than distances.",
-    "site": "The same points by site. A site that clusters within its cancer type shows the hospital's stain and scanner.",
-}
 
 
 def expression_figures(base: Named, tuned: Sequence[Named]) -> list[Figure]:
@@ -169,8 +137,3 @@ def gene_correlations(evaluation: Evaluation) -> np.ndarray | None:
     if table.n_obs < FEWEST_PATIENTS:
         return None
     return pearson(np.asarray(table.X), np.asarray(table.layers["truth"]), np.asarray(table.obs["fold"]))
-
-
-def _words(column) -> np.ndarray:
-    words = column.astype(object)
-    return words.where(words.notna() & (words != ""), "unknown").astype(str).to_numpy()

@@ -56,6 +56,11 @@ class EvaluationFolder:
         return self.path / "config.json"
 
     @property
+    def training_config(self) -> Path:
+        """config.json of the run whose weights were evaluated; not there for imported weights and in what earlier versions wrote."""
+        return self.path / "training_config.json"
+
+    @property
     def features(self) -> Path:
         return self.path / "features"
 
@@ -71,11 +76,12 @@ class EvaluationFolder:
         embeddings: anndata.AnnData,
         genes: pd.DataFrame | None = None,
         metrics: Path | None = None,
+        training_config: Path | None = None,
     ) -> None:
         """Everything that the report needs, in the place of an earlier evaluation; `genes` names the columns of predicted expression,
-        `metrics` is the training run's file.
+        `metrics` and `training_config` are the training run's files.
         """
-        for path in (self.about, self.predictions, self.expression, self.metrics):
+        for path in (self.about, self.predictions, self.expression, self.metrics, self.training_config):
             path.unlink(missing_ok=True)
         write_parquet(pd.concat([result.scores for result in results], ignore_index=True), self.scores)
         predictions = [result.predictions for result in results if result.predictions is not None]
@@ -85,9 +91,10 @@ class EvaluationFolder:
         if predicted is not None:
             _write_h5ad(anndata.AnnData(predicted.prediction, predicted.obs, genes, layers={"truth": predicted.truth}), self.expression)
         _write_h5ad(embeddings, self.embeddings)
-        if metrics is not None:
-            with replacing(self.metrics) as temporary:
-                temporary.write_bytes(metrics.read_bytes())
+        for source, path in ((metrics, self.metrics), (training_config, self.training_config)):
+            if source is not None:
+                with replacing(path) as temporary:
+                    temporary.write_bytes(source.read_bytes())
         write_json(config, self.config)
         write_json({"format": FORMAT, "training_metrics": metrics is not None, **about}, self.about)
 

@@ -1,24 +1,30 @@
-"""The report: evaluation folders to table.md, table.tex, table.csv and one page that needs nothing else."""
+"""The report: evaluation folders to the table in several forms, the genes, and one page that needs nothing else."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from pathfm import __version__
 from pathfm.errors import InputError
-from pathfm.files import replacing
+from pathfm.files import replacing, write_parquet
 from pathfm.progress import say
 from pathfm.report import figures
 from pathfm.report.beside import beside
 from pathfm.report.cells import Cell
+from pathfm.report.embeddings import FEWEST_PATIENTS, embedding_choices
 from pathfm.report.evaluations import HEADLINE, Evaluation, over_folds, paired
 from pathfm.report.facts import changed, made, measures
 from pathfm.report.figures import Named
 from pathfm.report.folder import EvaluationFolder
 from pathfm.report.forest import forest_figure
+from pathfm.report.genes import GeneChanges, as_frame, gene_changes
 from pathfm.report.plots import require_report
 from pathfm.report.rendering import LIMITS, limit_lines
+from pathfm.report.settings import settings
 from pathfm.report.table import Table, base_label, make_table, tuned_label
+from pathfm.report.twin import table_frame
+from pathfm.report.units import known_sites
 from pathfm.report.verdict import flags, verdict
+from pathfm.report.volcano import volcano_figure
 from pathfm.report.words import MISSING, UNCHANGED, number
 from pathfm.tasks.fits import FITS, Fit
 
@@ -61,7 +67,7 @@ READING = (
 
 
 def write_report(folders: Sequence[Path], out: Path, with_ids: bool = False) -> list[str]:
-    """Writes table.md, table.tex, table.csv and report.html into `out`, each whole or not at all; returns the verdict's sentences.
+    """Writes the table, the genes and the page into `out`, each file whole or not at all; returns the verdict's sentences.
 
     `with_ids` lists the patients whose prediction changed. Raises InputError when a folder is no evaluation, when a pair must not be
     compared, or when the extra `report` is not installed.
@@ -72,11 +78,15 @@ def write_report(folders: Sequence[Path], out: Path, with_ids: bool = False) -> 
         refuse_training_run(folder)
     table = make_table(folders)
     say(f"report: {len(folders)} evaluations, {len(table.columns) - 1} columns")
-    page = render(table, [Evaluation.read(folder) for folder in folders], with_ids)
+    evaluations = [Evaluation.read(folder) for folder in folders]
+    genes = changes_of_genes(evaluations)
+    page = render(table, evaluations, with_ids, genes)
     texts = {"table.md": table.to_markdown(), "table.tex": table.to_latex(), "table.csv": table.to_csv(), "report.html": page}
     for name, text in texts.items():
         with replacing(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_parquet(as_frame(genes), out / "genes.parquet")
+    write_parquet(table_frame(table), out / "table.parquet")
     return verdict(table)
 
 
@@ -93,14 +103,15 @@ def refuse_training_run(folder: Path) -> None:
         )
 
 
-def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = False) -> str:
-    """The page as one HTML document; every text that comes from a file is escaped."""
+def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = False, genes: Sequence[GeneChanges] | None = None) -> str:
+    """The page as one HTML document; every text that comes from a file is escaped. `genes` are computed where they are not given."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("pathfm.report", "")
     template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pairs = [(base.block(HEADLINE), [one.block(HEADLINE) for one in tuned]) for base, tuned in over_folds(paired(list(evaluations)))]
+    pairs = headline_pairs(evaluations)
     runs = named(pairs)
+    genes = changes_of_genes(evaluations) if genes is None else genes
     page = template.get_template("report.html").render(
         title="Base against tuned, task by task",
         subtitle=", ".join(dict.fromkeys(map(introduced, runs.values()))),
@@ -108,14 +119,28 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         verdict=verdict(table),
         tables=[block(table, FITS[fit], probe) for fit, probe in table.titles],
         flags=flags(table),
-        sections=sections(table, pairs, runs),
+        sections=sections(table, pairs, runs, genes),
         beside=beside(pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
         made=made([one for run in runs.values() for one in of_single_folds(run)]),
+        settings=settings([one for run in runs.values() for one in of_single_folds(run)]),
         reading=READING,
         version=__version__,
     )
     return page.strip() + "\n"
+
+
+def headline_pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, list[Evaluation]]]:
+    """Every base with what was tuned from it, joined over folds, of the first probe of each task."""
+    return [(base.block(HEADLINE), [one.block(HEADLINE) for one in tuned]) for base, tuned in over_folds(paired(list(evaluations)))]
+
+
+def changes_of_genes(evaluations: Sequence[Evaluation]) -> list[GeneChanges]:
+    """What each tuned run changed gene by gene, in the split's fit."""
+    pairs, sites = headline_pairs(evaluations), known_sites(evaluations)
+    runs = named(pairs)
+    found = [gene_changes(runs[id(one)].name, base.of_folds(one.folds), one, sites) for base, tuned in pairs for one in tuned]
+    return [one for one in found if one is not None]
 
 
 def named(pairs: Sequence[tuple[Evaluation, list[Evaluation]]]) -> dict[int, Named]:
@@ -171,14 +196,19 @@ def shown(cell: Cell, kind: str) -> dict:
     return {"value": "" if note else value, "interval": interval, "direction": cell.arrow, "note": note, **marks}
 
 
-def sections(table: Table, pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named]) -> list[dict]:
+def sections(
+    table: Table, pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named], genes: Sequence[GeneChanges]
+) -> list[dict]:
     """The figures under their headings; what is absent is said."""
     everyone = list(runs.values())
     single = [one for run in everyone for one in of_single_folds(run)]
     training, forest = figures.training_figure(single), forest_figure(table)
+    choices = embedding_choices(single)
     expression = [
         figure for base, tuned in pairs for figure in figures.expression_figures(runs[id(base)], [runs[id(one)] for one in tuned])
     ]
+    if volcano := volcano_figure(genes):
+        expression.append(volcano)
     return [
         {
             "title": "Differences",
@@ -194,9 +224,10 @@ def sections(table: Table, pairs: Sequence[tuple[Evaluation, list[Evaluation]]],
         },
         {
             "title": "Embeddings",
-            "figures": figures.embedding_figures(single),
+            "figures": [],
+            "choices": choices,
             "measures": None,
-            "absent": f"No run has embeddings of {figures.FEWEST_PATIENTS} test patients or more.",
+            "absent": "" if choices else f"No run has embeddings of {FEWEST_PATIENTS} test patients or more.",
         },
         {
             "title": "Expression",

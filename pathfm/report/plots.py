@@ -70,8 +70,11 @@ def curve_panel(curve: Curve) -> str:
         return svg(ax)
 
 
-def points_panel(places: np.ndarray, groups: np.ndarray, shown: Sequence[str], pixels: bool) -> str:
-    """Patients as points [patients, 2]; the groups `shown` are told by colour and by shape, all others are small and grey."""
+def points_panel(places: np.ndarray, groups: np.ndarray, shown: Sequence[str], pixels: bool, which: str = "") -> str:
+    """Patients as points [patients, 2]; the groups `shown` are told by colour and by shape, all others are small and grey.
+
+    `which` tells apart drawings of one page that may be equal.
+    """
     colours = PIXEL_COLOURS if pixels else SERIES
     with axes(PANEL[0], PANEL[0] * 0.92) as ax:
         other = ~np.isin(groups, shown)
@@ -82,7 +85,7 @@ def points_panel(places: np.ndarray, groups: np.ndarray, shown: Sequence[str], p
         ax.set(xticks=[], yticks=[])
         ax.margins(0.05)
         ax.spines[:].set_visible(True)
-        return svg(ax)
+        return svg(ax, which)
 
 
 def correlation_panel(runs: Sequence[tuple[str, np.ndarray]]) -> str:
@@ -145,6 +148,15 @@ def tsne(vectors: np.ndarray) -> np.ndarray:
         return TSNE(init="pca", perplexity=min(30.0, (len(vectors) - 1) / 3), random_state=SEED).fit_transform(scaled)
 
 
+def neighbourhoods(places: np.ndarray, most: int) -> np.ndarray:
+    """[patients] int from 0: k-means clusters of places [patients, 2], seeded, at most so many, of five patients or more on average."""
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return KMeans(max(1, min(most, len(places) // 5)), n_init=4, random_state=SEED).fit_predict(places)
+
+
 def shortened(name: str, most: int = 32) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
@@ -159,8 +171,10 @@ def axes(width: float, height: float) -> Iterator[Any]:
         yield Figure(figsize=(width, height), dpi=160, layout="constrained").subplots()
 
 
-def svg(ax) -> str:
-    """The figure as an SVG element for a page: colours and fonts are the page's, only an equal drawing has the same identifiers."""
+def svg(ax, which: str = "") -> str:
+    """The figure as an SVG element for a page: colours and fonts are the page's, only an equal drawing, if not told apart by `which`,
+    has the same identifiers.
+    """
     file = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # the browser has its own fonts
@@ -172,7 +186,7 @@ def svg(ax) -> str:
     for colour, variable in PAGE_COLOURS.items():
         text = text.replace(colour, f"var(--{variable})")
     text = text.replace("'DejaVu Sans'", "inherit")
-    own = digest(text)[:8]
+    own = digest([text, which])[:8]
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
     text = re.sub(r' id="([^"]*)"', lambda match: f' id="{match[1]}-{own}"' if match[1] in used else "", text)
     text = re.sub(r'(url\(#|href="#)([^")]+)', rf"\g<1>\g<2>-{own}", text)

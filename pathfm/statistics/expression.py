@@ -20,7 +20,7 @@ def correlation_estimate(prediction: np.ndarray, truth: np.ndarray, groups: np.n
     membership = list(members_of(groups))
     for start in range(0, truth.shape[1], GENES_AT_ONCE):
         columns = slice(start, start + GENES_AT_ONCE)
-        r = _with_each_left_out(prediction[:, columns], truth[:, columns], membership, unit, len(names))
+        r = with_each_left_out(prediction[:, columns], truth[:, columns], membership, unit, len(names))
         there = ~np.isnan(r)
         total, genes = total + np.where(there, r, 0).sum(axis=1), genes + there.sum(axis=1)
     mean = np.where(genes > 0, total / np.maximum(genes, 1), np.nan)
@@ -29,9 +29,7 @@ def correlation_estimate(prediction: np.ndarray, truth: np.ndarray, groups: np.n
     return Estimate(mean[-1], names, (mean[-1] - left_out) * np.sqrt(1 - weight), weight)
 
 
-def _with_each_left_out(
-    prediction: np.ndarray, truth: np.ndarray, membership: list[np.ndarray], unit: np.ndarray, count: int
-) -> np.ndarray:
+def with_each_left_out(prediction: np.ndarray, truth: np.ndarray, membership: list[np.ndarray], unit: np.ndarray, count: int) -> np.ndarray:
     """[units + 1, genes]: r joined over groups with each unit left out, and in the last row with all of them."""
     z, weights = np.zeros((count + 1, truth.shape[1])), np.zeros((count + 1, truth.shape[1]))
     alone = len(membership) == 1

@@ -15,6 +15,7 @@ from pathfm.files import read_json, read_parquet, write_json, write_parquet
 from pathfm.folders.metrics import read_metrics
 from pathfm.report import figures, plots
 from pathfm.report.curves import training_curve, validation_shares
+from pathfm.report.embeddings import embedding_figure
 from pathfm.report.evaluations import Evaluation
 from pathfm.report.forest import forest_figure
 from pathfm.report.page import refuse_training_run, render, write_report
@@ -64,8 +65,9 @@ def rendered(folders, with_ids: bool = False) -> str:
     return render(make_table(folders), [Evaluation.read(folder) for folder in folders], with_ids)
 
 
-def test_the_four_files_are_written_and_nothing_half_done_is_left(out):
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "table.csv", "table.md", "table.tex"]
+def test_the_files_are_written_and_nothing_half_done_is_left(out):
+    tables = [f"table.{form}" for form in ("csv", "md", "parquet", "tex")]
+    assert sorted(path.name for path in out.iterdir()) == ["genes.parquet", "report.html", *tables]
 
 
 def test_the_page_asks_nothing_of_any_other_place(page):
@@ -106,7 +108,7 @@ def test_every_figure_has_words_and_every_header_a_scope(page):
     elements = Elements(page).found
     images = [attributes for _, attributes in elements if attributes.get("role") == "img"]
     drawings = [attributes for tag, attributes in elements if tag == "svg"]
-    assert len(images) == len(drawings) == 4 + 3 + 3 + 3 + 1 + 2
+    assert len(images) == len(drawings) == 4 + 3 + 6 * 3 + 1 + 2 + 2  # colourings: cancer type, three labels, site, patient
     assert all(len(image["aria-label"]) > 40 for image in images) and all(drawing["aria-hidden"] == "true" for drawing in drawings)
     assert all(attributes.get("scope") in ("row", "col") for tag, attributes in elements if tag == "th")
 
@@ -218,7 +220,7 @@ def test_a_name_that_a_spreadsheet_would_run_is_quoted(tmp_path):
 
 
 def test_no_patient_is_named_unless_asked_for(out, runs, tmp_path):
-    assert not any("TCGA-" in path.read_text(encoding="utf-8") for path in out.iterdir())
+    assert not any(b"TCGA-" in path.read_bytes() for path in out.iterdir())
     copies = without_figures(write_runs(tmp_path))
     assert "TCGA-" not in rendered(copies)
     page = rendered(copies, with_ids=True)
@@ -290,9 +292,9 @@ def test_many_points_become_pixels_inside_the_page():
     assert "data:image/png;base64," in drawing and "data:" not in plots.points_panel(places, groups, ["a", "b"], pixels=False)
 
 
-def test_groups_beyond_the_legend_are_counted(tmp_path):
+def test_groups_beyond_the_legend_are_counted():
     groups = np.array([f"site {number}" for number in range(14)] * 2)
-    figure = figures._embeddings(["base"], [np.zeros((28, 2))], [groups], "site")
+    figure = embedding_figure(["base"], [np.zeros((28, 2))], [groups], "site")
     assert len(figure.keys) == plots.MOST_GROUPS + 1 and figure.keys[-1].label == "4 others"
 
 
