@@ -14,7 +14,14 @@ def test_the_command_writes_the_table_and_the_page(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Direct moved" in done.stdout and str(out) in done.stdout
-    assert sorted(path.name for path in out.iterdir()) == ["genes.parquet", "report.html", "table.csv", "table.md", "table.parquet", "table.tex"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "genes.parquet",
+        "report.html",
+        "table.csv",
+        "table.md",
+        "table.parquet",
+        "table.tex",
+    ]
     assert "| base |" in (out / "table.md").read_text(encoding="utf-8")
 
 
