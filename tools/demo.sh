@@ -4,6 +4,7 @@ set -euo pipefail
 
 out=${1:-runs/demo}
 patients=${2:-400}
+seed=${3:-0}
 world=$out/world
 cohort=$out/cohort
 benchmarks=$out/benchmarks
@@ -18,12 +19,12 @@ step() {
 }
 
 # Sized for two CPU cores: a small tower, few steps. configs/ holds the settings for real cohorts.
-short=(--config.batch=64 --config.evaluate_every="10 %" --config.log_every="10 %" --config.optimizer.learning_rate=1e-3
+short=(--config.seed="$seed" --config.batch=64 --config.evaluate_every="10 %" --config.log_every="10 %" --config.optimizer.learning_rate=1e-3
   --config.optimizer.b2=0.99 --config.optimizer.warmup="10 %" --config.augment.stain=0.2 --config.augment.brightness=0.2 --config.augment.crop=0.0)
 tuned=("${short[@]}" --config.init="$out/base" --config.tiles=2 --config.train_for="180 steps"
   --config.optimizer.layer_decay=1.0)
 
-step pathfm demo --out "$world" --patients "$patients" --seed 0
+step pathfm demo --out "$world" --patients "$patients" --seed "$seed"
 step pathfm tile "$world/slides" --cohort "$cohort" --tile 96
 step pathfm expression "$world/rna" --sheet "$world/metadata.json" --cohort "$cohort"
 step pathfm labels --clinical "$world/clinical.tsv" --maf "$world/mutations.maf" --cohort "$cohort"
@@ -33,7 +34,7 @@ step python -m pathfm.train --config configs/views.py --config.cohort="$cohort" 
   --config.train_for="150 steps" --workdir "$out/base"
 step python -m pathfm.train --config configs/direct.py --config.cohort="$cohort" "${tuned[@]}" --workdir "$out/direct"
 step python -m pathfm.train --config configs/direct.py --config.cohort="$cohort" "${tuned[@]}" --config.pairing=permuted \
-  --workdir "$out/permuted"
+  --config.select=last --workdir "$out/permuted"
 step python -m pathfm.train --config configs/contrastive.py --config.cohort="$cohort" "${tuned[@]}" \
   --config.objective.projection=32 --config.objective.hidden=64 --config.objective.temperature=0.1 --workdir "$out/contrastive"
 
