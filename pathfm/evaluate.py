@@ -58,8 +58,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     brought = Brought(Path(config.checkpoint)) if is_brought(config.checkpoint) else None
     weights = None if brought else open_weights(config.checkpoint)
     known = Subject(brought.card) if brought else of_weights(weights)
-    encoder = None if brought else Encoder.of(weights)
-    subject = known
+    subject, encoder = known, None
     if config.floor:
         if brought:
             raise InputError(f"a floor is made under weights; {config.checkpoint} holds features alone, give a run or a folder of weights")
@@ -92,7 +91,9 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         features = brought.features(paired["patient"], slides)
     else:
         bag = config.tiles_per_bag if any(isinstance(probe, OfTiles) for probe in probing.probes) else 0
-        store = FeatureStore(encoder, Path(config.cache or files.features), config.batch, config.tiles_per_slide, bag)
+        store = FeatureStore(
+            encoder or Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide, bag
+        )
         features = store.features(cohort.folder, slides)
     people = people.set_index("patient").loc[features.patients].reset_index()
     expression = None if panel is None else measured(cohort, people, panel)

@@ -94,6 +94,7 @@ SHAPES = {
     "probes.bags.Bags.of": dict(bags=Sequence[f32["_ _"]]),
     "probes.bags.Bags.mask": dict(returns=yes["n tiles"]),
     "probes.bags.evenly": dict(bag=f32["_ features"], returns=f32["_ features"]),
+    "probes.bags.spread": dict(returns=integer["_"]),
     "probes.committee.Committee.named": dict(features=f["n features"] | Bags, returns=f64["_ classes"]),
     "probes.committee.Committee.predict": dict(features=f["n features"] | Bags, returns=f64["_ classes"]),
     "probes.committee.Committee.ballots": dict(features=f["n features"] | Bags, grid=f64["settings"], returns=dict[str, i16["models _"]]),

@@ -15,6 +15,7 @@ from pathfm.features.encoder import Encoder
 from pathfm.input.bags import OpenRecords, TileIndex, index_tiles
 from pathfm.modalities.modality import Modality
 from pathfm.modalities.panel import Panel, asked_of_features
+from pathfm.probes.bags import spread
 from pathfm.probes.cross_fitted import LEAST_PATIENTS, Shown, shown
 from pathfm.progress import say, track
 from pathfm.settings.training import ModalityConfig, TrainConfig
@@ -43,10 +44,11 @@ def predictable_panel(cohort: Cohort, fold: int, name: str, base: Weights, count
     """
     people = cohort.people(fold).set_index("patient", drop=False).rename_axis(None).loc[cohort.patients(fold, "train")]
     candidates = Modality.fit(cohort, name, ModalityConfig("protein_coding" if "type" in cohort.matrix(name).var else "all"), people)
-    people = people[candidates.vectors(cohort, people).present]
+    vectors = candidates.vectors(cohort, people)
+    people, values = people[vectors.present], vectors.values[vectors.present]
     features = mean_features(Encoder.of(base), index_tiles(cohort.folder, cohort.slides_of(people["patient"]), people["patient"].tolist()))
     there = ~np.isnan(features).any(axis=1)
-    people, features = people[there], features[there]
+    people, features, values = people[there], features[there], values[there]
     if len(people) < LEAST_PATIENTS:
         raise InputError(
             f"{len(people)} training patients are too few to learn what their slides show; give another panel, such as hvg:2000"
@@ -55,7 +57,7 @@ def predictable_panel(cohort: Cohort, fold: int, name: str, base: Weights, count
         say(f"warning: the base was tuned with the {name} of these patients; what it has memorised of it counts as shown")
     types = people["project"] if "cancer" not in people else people["cancer"].where(people["cancer"].notna(), people["project"])
     names = (column.fillna("").to_numpy(str) for column in (people["patient"], types, people["site"]))
-    return chosen(candidates, shown(features, candidates.vectors(cohort, people).values, *names), count)
+    return chosen(candidates, shown(features, values, *names), count)
 
 
 def mean_features(encoder: Encoder, index: TileIndex) -> np.ndarray:
@@ -63,7 +65,7 @@ def mean_features(encoder: Encoder, index: TileIndex) -> np.ndarray:
 
     A record that does not decode is named and left out; a patient without any that does is NaN.
     """
-    tiles = [(patient, position) for patient in range(len(index.patients)) for position in spread(index, patient)]
+    tiles = [(patient, position) for patient in range(len(index.patients)) for position in looked_at(index, patient)]
     people = f"{len(index.patients):,} training patients"
     say(f"panel: {len(tiles):,} tiles of {people} go through the base, at most {TILES_PER_PATIENT} of each")
     records = OpenRecords(index)
@@ -81,10 +83,9 @@ def mean_features(encoder: Encoder, index: TileIndex) -> np.ndarray:
     return means
 
 
-def spread(index: TileIndex, patient: int) -> np.ndarray:
+def looked_at(index: TileIndex, patient: int) -> np.ndarray:
     """The places in the index of the tiles of a patient that are looked at."""
-    count = index.count(patient)
-    return index.start[patient] + np.unique(np.linspace(0, count - 1, min(count, TILES_PER_PATIENT)).round().astype(int))
+    return index.start[patient] + spread(index.count(patient), TILES_PER_PATIENT)
 
 
 def chosen(candidates: Modality, found: Shown, count: int) -> Panel:

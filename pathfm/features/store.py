@@ -18,7 +18,7 @@ from pathfm.features.features import Features
 from pathfm.features.floors import ColourStatistics
 from pathfm.files import digest, replacing
 from pathfm.machine import cores
-from pathfm.probes.bags import Bags, evenly
+from pathfm.probes.bags import Bags, evenly, spread
 from pathfm.progress import say, track
 from pathfm.slides.records import TileRecords, decode_tile
 
@@ -123,7 +123,7 @@ class FeatureStore:
     def _images(self, folder: CohortFolder, row) -> Iterator[np.ndarray]:
         """The tiles uint8 [tile, tile, 3] of a slide that decode; of many, as many as wanted, spread evenly."""
         count = int(row.tiles)
-        numbers = np.unique(np.linspace(0, count - 1, min(count, self.tiles_per_slide or count)).round().astype(int))
+        numbers = spread(count, self.tiles_per_slide or count)
         records = TileRecords(folder.records(row.slide))
         for first in range(0, len(numbers), self.batch):
             some = numbers[first : first + self.batch]

@@ -39,4 +39,9 @@ class OfTiles:
 
 def evenly(bag: np.ndarray, most: int) -> np.ndarray:
     """At most so many of the tiles [tiles, features], spread evenly over them in their order."""
-    return bag[np.unique(np.linspace(0, len(bag) - 1, min(len(bag), most)).round().astype(int))]
+    return bag[spread(len(bag), most)]
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Which of `count` things, `most` of them at the most, spread evenly over their order: int, ascending."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

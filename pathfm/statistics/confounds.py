@@ -9,6 +9,8 @@ from itertools import combinations, product
 import numpy as np
 from scipy.special import comb
 
+from pathfm.statistics.committees import mean_by_class
+
 ROWS_AT_ONCE = 512
 FEWEST_ROWS = 4  # of which linear_cka can be told
 
@@ -91,8 +93,7 @@ def knn_accuracy(near: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """[k]: balanced accuracy of the most common class among the nearest 1 … k neighbours; of equal ones the first by name."""
     names, numbers = np.unique(classes, return_inverse=True)
     votes = (numbers[near][:, :, None] == np.arange(len(names))).cumsum(axis=1)
-    right = votes.argmax(axis=2) == numbers[:, None]
-    return np.mean([right[numbers == number].mean(axis=0) for number in range(len(names))], axis=0)
+    return np.asarray(mean_by_class(numbers, (votes.argmax(axis=2) == numbers[:, None]).T))
 
 
 def adjusted_rand(one: np.ndarray, other: np.ndarray) -> float:
