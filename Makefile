@@ -1,5 +1,5 @@
 # make demo: from nothing to runs/demo/report.html    make lint: style, layering and types
-# make test: the tests but for a dozen that start programs again and again    make test-all: all of them
+# make test: the tests but for some forty long ones    make test-all: all of them
 PYTHON ?= python3
 PYTHON_NEXT ?= python3.12
 SHELL := /bin/bash

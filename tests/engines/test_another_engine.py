@@ -68,6 +68,7 @@ def tile(slides, cohort, *flags) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.long
 def test_tiling_gives_the_same_cohort_on_every_engine(slides, tmp_path):
     tables = {}
     for name in (*ENGINES, "apart"):

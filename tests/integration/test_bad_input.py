@@ -199,6 +199,7 @@ def cut_short(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_weights_and_a_checkpoint_that_are_cut_short(cohort, tuned, tmp_path):
     run_folder = tmp_path / "run"
     shutil.copytree(tuned, run_folder)
@@ -252,6 +253,7 @@ def test_a_full_disk_while_expression_is_written(small_disk, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_full_disk_while_an_evaluation_is_written(cohort, tuned, small_disk):
     workdir = small_disk / "evaluation"
     (small_disk / "filler").write_bytes(bytes((2 << 20) - (60 << 10)))
@@ -261,6 +263,7 @@ def test_a_full_disk_while_an_evaluation_is_written(cohort, tuned, small_disk):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_full_disk_while_a_checkpoint_or_weights_are_saved(cohort, tuned, small_disk):
     run_folder = small_disk / "run"
     refused(train("direct", cohort.root, run_folder), run_folder, "free some space")

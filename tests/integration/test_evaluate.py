@@ -149,6 +149,7 @@ def resplit(cohort, folder, **roles):
     return folder
 
 
+@pytest.mark.long
 def test_an_ancestors_patients_are_not_scored(runs, cohort, tmp_path):
     """Base: trained on some. Child: tuned from it on others. Neither may be scored on, and the base's are not the child's own."""
     splits = read_splits(CohortFolder(cohort))
@@ -164,6 +165,7 @@ def test_an_ancestors_patients_are_not_scored(runs, cohort, tmp_path):
             evaluated(child, elsewhere, tmp_path / "evaluation", tasks=("cancer",))
 
 
+@pytest.mark.long
 def test_a_run_with_trained_attention_is_evaluated_by_it_and_compared_with_a_base_of_means(runs, evaluations, cohort, mhist, tmp_path):
     tuned = trained("direct", cohort, tmp_path / "attended", init=str(runs[0]), pooling="attention")
     done = evaluated(tuned, cohort, tmp_path / "evaluation", benchmarks={"mhist": str(mhist)})
@@ -188,6 +190,7 @@ def test_a_panel_that_was_fitted_on_scored_patients_is_refused(runs, cohort, tmp
         evaluated(runs[0], cohort, tmp_path / "evaluation", panel=str(other))
 
 
+@pytest.mark.long
 def test_the_fold_is_that_of_the_weights(cohort, tmp_path):
     other = trained("direct", cohort, tmp_path / "other", model="demo", fold=1)
     done = evaluated(other, cohort, tmp_path / "evaluation", tasks=("cancer",))

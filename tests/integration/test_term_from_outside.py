@@ -106,6 +106,7 @@ def test_it_trains_alone_on_a_modality_that_some_patients_lack(cohort, tmp_path)
     assert weights.panels["text"].genes and weights.panel is None
 
 
+@pytest.mark.long
 def test_jointly_with_direct_it_is_predicted_from_the_weights_folder_alone(cohort, tmp_path):
     lines, weights = trained(cohort, tmp_path / "run", {"name": "joint", "terms": {"direct": 1.0, "nearest": 0.25}})
     last = next(line for line in reversed(lines) if "loss" in line)

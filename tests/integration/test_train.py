@@ -72,7 +72,7 @@ def parameters(workdir):
     return by_name(open_weights(workdir).params)
 
 
-@pytest.mark.parametrize("name", ["contrastive", "direct"])
+@pytest.mark.parametrize("name", [pytest.param("contrastive", marks=pytest.mark.long), "direct"])
 def test_a_shipped_config_trains_from_the_base_and_says_what_it_did(name, cohort, base, tmp_path):
     run(shrunk(name, cohort, init=str(base)), tmp_path / name)
     weights, start = open_weights(tmp_path / name), open_weights(base)
@@ -98,6 +98,7 @@ def test_contrastive_learns_in_parts_what_it_learns_from_the_whole_batch(cohort,
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
+@pytest.mark.long
 def test_imported_weights_are_tuned_and_go_back_in_their_own_naming(cohort, tmp_path):
     spec = known("demo").spec
     theirs = write_tensors(random_params(spec), spec, HF_VIT.rules(spec)) | {"pooler.dense.bias": np.ones(spec.width, np.float32)}
@@ -192,7 +193,7 @@ def test_a_run_stops_on_request_with_code_75_and_leaves_a_checkpoint(cohort, bas
         open_weights(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "select"), [("direct", "best"), ("contrastive", "last")])
+@pytest.mark.parametrize(("name", "select"), [("direct", "best"), pytest.param("contrastive", "last", marks=pytest.mark.long)])
 def test_a_run_that_diverges_ends_in_words_with_its_best_weights_and_does_not_begin_again(name, select, cohort, base, tmp_path):
     far = {"learning_rate": 1e30, "warmup": "1 steps", "clip_norm": 1e30}
     config = shrunk(name, cohort, init=str(base), train_for="100 steps", evaluate_every="1 steps", log_every="1 steps", optimizer=far)
@@ -232,6 +233,7 @@ def test_a_stopped_run_goes_on_under_another_placement_with_the_losses_of_the_un
         np.testing.assert_allclose([*found.values()], [expected[step] for step in found], rtol=1e-3)
 
 
+@pytest.mark.long
 def test_frozen_parameters_are_those_of_the_base_and_in_no_checkpoint(cohort, base, tmp_path):
     run(shrunk("direct", cohort, init=str(base), optimizer={"freeze": ["image/.*"]}), tmp_path / "frozen")
     before, after = (by_name(open_weights(folder).params) for folder in (base, tmp_path / "frozen"))
@@ -246,6 +248,7 @@ def test_frozen_parameters_are_those_of_the_base_and_in_no_checkpoint(cohort, ba
         run(shrunk("direct", cohort, init=str(base), optimizer={"freeze": [".*"]}), tmp_path / "nothing")
 
 
+@pytest.mark.long
 def test_a_run_whose_base_has_changed_does_not_go_on(cohort, base, tmp_path):
     shutil.copytree(base, tmp_path / "base")
     run(shrunk("direct", cohort, init=str(tmp_path / "base")), tmp_path / "run")
@@ -256,6 +259,7 @@ def test_a_run_whose_base_has_changed_does_not_go_on(cohort, base, tmp_path):
         run(shrunk("direct", cohort, init=str(tmp_path / "base")), tmp_path / "run")
 
 
+@pytest.mark.long
 def test_lora_leaves_plain_weights_that_differ_from_the_base_by_low_rank(cohort, base, tmp_path):
     run(shrunk("direct", cohort, init=str(base), lora={"rank": 2, "modules": "blocks_0/mlp/in"}), tmp_path / "lora")
     assert open_weights(tmp_path / "lora").params.keys() == {"image", "head"}
@@ -315,6 +319,7 @@ def test_weights_that_have_seen_test_patients_are_no_start(cohort, base, tmp_pat
         patients.write_text(kept)
 
 
+@pytest.mark.long
 def test_too_many_broken_records_stop_the_run(tmp_path, base):
     from pathfm.slides.records import write_records
 

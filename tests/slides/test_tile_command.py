@@ -259,7 +259,12 @@ def test_two_jobs_into_one_cohort_lose_nothing(tmp_path, tile, many, capsys):
 
 @pytest.mark.parametrize(
     ("engine", "whole_group"),
-    [("local", True), ("local", False), ("threads", False), ("serial", False)],
+    [
+        pytest.param("local", True, marks=pytest.mark.long),
+        ("local", False),
+        ("threads", False),
+        pytest.param("serial", False, marks=pytest.mark.long),
+    ],
     ids=["all processes", "the command alone", "threads", "serial"],
 )
 def test_sigterm_ends_with_75_and_nothing_half_written(tmp_path, tile, many, engine, whole_group):

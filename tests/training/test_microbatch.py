@@ -76,7 +76,13 @@ def compiled(objective, params, batch, size, sharding=None):
 
 @pytest.mark.parametrize(
     ("name", "pooling", "size"),
-    [("direct", "mean", 1), ("direct", "attention", 8), ("contrastive", "attention", 4), ("views", "mean", 8), ("joint", "attention", 1)],
+    [
+        ("direct", "mean", 1),
+        pytest.param("direct", "attention", 8, marks=pytest.mark.long),
+        ("contrastive", "attention", 4),
+        pytest.param("views", "mean", 8, marks=pytest.mark.long),
+        ("joint", "attention", 1),
+    ],
 )
 def test_parts_give_the_numbers_of_the_whole_batch(name, pooling, size):
     objective, batch = objective_of(name, pooling=pooling), batch_of()

@@ -78,7 +78,7 @@ def trained(name, pooling, devices, fsdp, steps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "pooling"), [("contrastive", "attention"), ("joint", "mean")])
+@pytest.mark.parametrize(("name", "pooling"), [pytest.param("contrastive", "attention", marks=pytest.mark.long), ("joint", "mean")])
 def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypatch):
     monkeypatch.setattr(meshes, "SMALLEST_SHARDED", 1024)
     expected, losses = trained(name, pooling, 1, 1, steps=20)

@@ -129,9 +129,9 @@ def published(name: str, folder: Path) -> Published:
 
 def republished(name: str, folder: Path) -> tuple[Known, Any]:
     """The model in timm's words with its blocks and a small grid, and timm's own class of it, whose weights lie in `model.safetensors`."""
+    timm = import_timm()
     from safetensors.torch import save_file
 
-    timm = import_timm()
     model = known(name)
     size = 154 if model.spec.image_size == 518 else 224
     model = replace(model, spec=replace(model.spec, depth=blocks(name), image_size=size))
@@ -143,9 +143,9 @@ def republished(name: str, folder: Path) -> tuple[Known, Any]:
 
 
 def _of_timm(model: Known, folder: Path) -> Published:
+    timm = import_timm()
     from safetensors.torch import save_file
 
-    timm = import_timm()
     entry, arguments = TIMM[model.name]
     create = partial(timm.create_model, entry, num_classes=0, dynamic_img_size=True, depth=model.spec.depth, **timm_classes(arguments))
     theirs = drawn(unfilled(create))
