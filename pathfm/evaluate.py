@@ -29,6 +29,7 @@ from pathfm.features.encoder import Encoder
 from pathfm.features.floors import floor_of
 from pathfm.features.shared_space import spaces_of
 from pathfm.features.store import FeatureStore
+from pathfm.features.tile_sample import TileSample, chosen_tiles
 from pathfm.folders.run import RunFolder
 from pathfm.modalities.modality import Modality
 from pathfm.modalities.panel import Panel
@@ -36,6 +37,7 @@ from pathfm.probes.bags import OfTiles
 from pathfm.probes.registry import PROBES
 from pathfm.progress import say
 from pathfm.report.folder import EMBEDDING_OBS, EvaluationFolder
+from pathfm.report.tiles import TILES, Tiles
 from pathfm.report.words import note_of
 from pathfm.settings.evaluation import EvaluateConfig
 from pathfm.settings.terms import EXPRESSION
@@ -86,15 +88,17 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         seed=config.seed,
     )
 
-    slides = cohort.slides_of(paired["patient"])
+    slides, sample = cohort.slides_of(paired["patient"]), None
     if brought:
         features = brought.features(paired["patient"], slides)
     else:
         bag = config.tiles_per_bag if any(isinstance(probe, OfTiles) for probe in probing.probes) else 0
+        chosen_sample = chosen_tiles(slides, paired["patient"][paired["role"] == "test"], config.tiles_per_slide)
         store = FeatureStore(
-            encoder or Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide, bag
+            encoder or Encoder.of(weights), Path(config.cache or files.features), config.batch, config.tiles_per_slide, bag, chosen_sample
         )
         features = store.features(cohort.folder, slides)
+        sample = store.sampled(cohort.folder, slides)
     people = people.set_index("patient").loc[features.patients].reset_index()
     expression = None if panel is None else measured(cohort, people, panel)
     scored = People(people, fold, cohort.splits.hash, expression, by_site=cohort.splits.scheme == "site")
@@ -129,7 +133,8 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     }
     genes = None if panel is None else pd.DataFrame({"symbol": list(panel.symbols)}, index=list(panel.genes))
     embeddings = embeddings_of(people, features.matrix)
-    files.write(about, json.loads(json.dumps(asdict(config))), results, embeddings, genes, subject.metrics, subject.config)
+    tiles = tiles_of(people, sample) if sample else None
+    files.write(about, json.loads(json.dumps(asdict(config))), results, embeddings, genes, subject.metrics, subject.config, tiles)
     say(f"done: {workdir} holds the scores; next: pathfm report {workdir} … --out DIR")
 
 
@@ -224,6 +229,13 @@ def tell(task: Task, result: Result, probing: Probing) -> None:
         probe = "" if row.probe == result.scores["probe"].iloc[0] else f", {row.probe}"
         note = note_of(row)
         say(f"{task.name} ({row.fit}{probe}): {row.metric} {row.value:.4f}, n = {row.n}{f' ({note})' if note else ''}")
+
+
+def tiles_of(people: pd.DataFrame, sample: TileSample) -> Tiles:
+    """The sample with what is known of its patients; what is missing is empty."""
+    known = people[["patient", "site", "cancer"]].astype(object)
+    table = sample.table.merge(known.where(known.notna(), ""), how="left", on="patient")
+    return Tiles(table[list(TILES)], sample.features)
 
 
 def embeddings_of(people: pd.DataFrame, features: np.ndarray) -> anndata.AnnData:

@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,11 +56,15 @@ class Benchmark:
     @classmethod
     def of_found(cls, known: Known, found: Found) -> "Benchmark":
         """Of a download, read where it lies; every image is read once for its hash."""
-        hashes = [hashlib.sha256(found.encoded(number)).hexdigest() for number in range(len(found.table))]
         units = list(found.table["unit"])
-        return cls.of(
-            known, found.table, hashes, lambda number: decoded(found.encoded(number), units[number]), found.release, found.lacking
-        )
+        hashes, sizes = [], {}
+        for number, unit in enumerate(units):
+            data = found.encoded(number)
+            hashes.append(hashlib.sha256(data).hexdigest())
+            with opened(data, unit) as image:
+                sizes[number] = image.size
+        lacking = known.lacking(found, sizes)
+        return cls.of(known, found.table, hashes, lambda number: decoded(found.encoded(number), units[number]), found.release, lacking)
 
 
 def content_digest(table: pd.DataFrame, hashes: Iterable[str]) -> str:
@@ -69,11 +74,18 @@ def content_digest(table: pd.DataFrame, hashes: Iterable[str]) -> str:
 
 def decoded(data: bytes, name: str | Path) -> np.ndarray:
     """An image file's bytes as uint8 [height, width, 3]; InputError when they do not decode or are too large to be meant."""
+    with opened(data, name) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@contextmanager
+def opened(data: bytes, name: str | Path) -> Iterator[Image.Image]:
+    """The image in a file's bytes, whose pixels are decoded when asked for; InputError as `decoded` says, also in what is done with it."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(f"{name} has {image.width} × {image.height} pixels; at most {MAX_PIXELS:,} are read")
-            return np.asarray(image.convert("RGB"))
+            yield image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{name} does not decode as an image: {error}") from error
 

@@ -52,6 +52,16 @@ class Known:
     find: Callable[[Path], Found]  # raises InputError for a folder that is not the download
     releases: Mapping[str, Release] = field(default_factory=dict)  # under "" where there is one
 
+    def lacking(self, found: Found, sizes: Mapping[int, tuple[int, int]]) -> str:
+        """What of the publisher's release a download lacks, images or their size; `sizes` are (width, height) by the image's row."""
+        pixels = self.releases[found.release].pixels
+        others = [row for row in sorted(sizes) if sizes[row] != pixels]
+        if not others:
+            return found.lacking
+        (width, height), name = sizes[others[0]], found.table["unit"].iloc[others[0]]
+        resized = f"{len(others):,} of {len(found.table):,} images are not of {pixels[0]} × {pixels[1]} pixels"
+        return "; ".join(filter(None, (found.lacking, f"{resized}, the first {name} with {width} × {height}")))
+
     @property
     def total(self) -> dict[str, int]:
         """The images of each release."""

@@ -27,8 +27,8 @@ def prepare(known: Known, folder: Path, out: Path, subset: bool = False) -> Path
 
     Every image is decoded before it is written, and read back and compared after. A run that was killed leaves a hidden `.partial`
     folder, which the next one removes and begins anew; two at a time wait for each other. Raises InputError for a folder that is not the
-    download, for one that lacks images unless `subset`, for an image that does not decode or has another size than published, and for a
-    full disk.
+    download, for one that lacks images or has them in another size than published unless `subset`, for an image that does not decode, and
+    for a full disk.
     """
     found = known.find(folder)
     if found.lacking and not subset:
@@ -39,7 +39,7 @@ def prepare(known: Known, folder: Path, out: Path, subset: bool = False) -> Path
     place = Place(out, known.name, found.release)
     with alone(out / ".lock"):
         if place.final.exists():
-            return _kept(place, found)
+            return _kept(place, found, subset)
         clear(place)
         refuse_full_disk(out, int(ROOM * found.size))
         try:
@@ -58,10 +58,11 @@ def clear(place: Place) -> None:
     shutil.rmtree(place.partial, ignore_errors=True)
 
 
-def _kept(place: Place, found: Found) -> Path:
-    lacking = read_json(place.final / NOTES).get("lacking")
-    if lacking and not found.lacking:
-        raise InputError(f"{place.final} holds a part of it ({lacking}); remove it, and prepare the whole")
+def _kept(place: Place, found: Found, subset: bool) -> Path:
+    notes = read_json(place.final / NOTES)
+    lacking = notes.get("lacking")
+    if lacking and not found.lacking and not (subset and notes["images"] == len(found.table)):
+        raise InputError(f"{place.final} does not hold it as published ({lacking}); remove it, and prepare the whole")
     say(f"{place.final} is prepared already; remove it to prepare it anew")
     return place.final
 
@@ -73,22 +74,24 @@ def _write(known: Known, found: Found, place: Place, subset: bool) -> None:
 
     names = found.table["unit"].tolist()
     hashes = [""] * len(names)
+    pixels = known.releases[found.release].pixels
+    sizes: dict[int, tuple[int, int]] = {}
 
     def checked(number: int) -> bytes:
         data = found.encoded(number)
         height, width, _ = decoded(data, f"{names[number]} of {known.title}").shape
-        pixels = known.releases[found.release].pixels
         if (width, height) != pixels and not subset:
             raise InputError(
                 f"{names[number]} has {width} × {height} pixels, not {pixels[0]} × {pixels[1]}; it was resized, or is of another release"
             )
+        sizes[number] = width, height
         hashes[number] = hashlib.sha256(data).hexdigest()
         return data
 
     with _quiet(tfds):
         writer = builder(known, replace(found, encoded=checked), os.fspath(place.partial))
         writer.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False), file_format="array_record")
-    _note(known, found, place.partial / place.below, hashes)
+    _note(known, replace(found, lacking=known.lacking(found, sizes)), place.partial / place.below, hashes)
 
 
 def _note(known: Known, found: Found, folder: Path, hashes: list[str]) -> None:

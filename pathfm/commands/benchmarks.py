@@ -20,7 +20,7 @@ def add_arguments(parser) -> None:
     prepare.add_argument("name", metavar="NAME", help="bach, pcam, mhist, crc_msi, crc_9 or tcga_uniform")
     prepare.add_argument("folder", type=Path, metavar="FOLDER", help="the download, unpacked")
     prepare.add_argument("--out", type=Path, default=None, metavar="DIR", dest="prepare_out", help=f"(default: {OUT})")
-    prepare.add_argument("--subset", action="store_true", help="take what is there, though the publisher's release has more")
+    prepare.add_argument("--subset", action="store_true", help="take what is there, though the publisher's has more, or other sizes")
 
 
 def run(arguments) -> int:
@@ -76,6 +76,11 @@ def row(known, out: Path) -> tuple[str, ...]:
     )
 
 
+def _unlike(known, notes: dict) -> str:
+    """In what a prepared benchmark that lacks something is unlike the published one."""
+    return "a part" if notes["images"] < known.total[notes["release"]] else "resized"
+
+
 def status(known, out: Path) -> str:
     """What `prepare` has left of a benchmark below `out`."""
     from pathfm.benchmarks.prepared import NOTES, Place, prepared_folders
@@ -84,7 +89,7 @@ def status(known, out: Path) -> str:
     words = []
     for folder in prepared_folders(known, out):
         notes = read_json(folder / NOTES)
-        part = f"({notes['images']:,} images, a part)" if notes["lacking"] else ""
+        part = f"({notes['images']:,} images, {_unlike(known, notes)})" if notes["lacking"] else ""
         words.append(" ".join(filter(None, ("prepared", notes["release"], part))))
     unfinished = [release for release in known.releases if Place(out, known.name, release).partial.exists()]
     words += [" ".join(filter(None, ("unfinished", release))) for release in unfinished]

@@ -1,8 +1,8 @@
 """Features of slides and of benchmark images: computed once, kept by the hashes of weights, data and preprocessing."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grain
@@ -16,6 +16,7 @@ from pathfm.features.embed import embedded
 from pathfm.features.encoder import Encoder
 from pathfm.features.features import Features
 from pathfm.features.floors import ColourStatistics
+from pathfm.features.tile_sample import Tile, TileSample, keep, kept, thumbnail
 from pathfm.files import digest, replacing
 from pathfm.machine import cores
 from pathfm.probes.bags import Bags, evenly, spread
@@ -38,6 +39,7 @@ class FeatureStore:
     batch: int  # tiles
     tiles_per_slide: int = 0  # at most so many, spread evenly over the slide; 0: all
     tiles_per_bag: int = 0  # features of at most so many tiles of a patient are handed on beside its one feature; 0: of none
+    sample: Mapping[str, Sequence[int]] = field(default_factory=dict)  # slide → numbers of the tiles that `sampled` gives
 
     def features(self, folder: CohortFolder, slides: pd.DataFrame) -> Features:
         """Of the patients of these slides now, of benchmarks when asked."""
@@ -76,6 +78,22 @@ class FeatureStore:
             pooled = [self.encoder.pooled(_joined(paths)) for paths in tiles.values()]
         return list(tiles), np.stack(pooled)
 
+    def sampled(self, folder: CohortFolder, slides: pd.DataFrame) -> TileSample | None:
+        """The tiles of `sample` that decode; None without any.
+
+        They were kept in passing where `features` had to compute their slide; of slides that the cache had already they alone are computed.
+        """
+        rows = [row for row in slides.itertuples() if row.slide in self.sample]
+        missing = {row.slide: row for row in rows if not self._sampled_path(row).exists()}
+        for slide, tiles in self._slides(folder, list(missing.values()), self.sample):
+            keep(self._sampled_path(missing[slide]), tiles)
+        found = [(row, path) for row in rows if (path := self._sampled_path(row)).exists()]
+        return TileSample.of([kept(path, row.patient, row.slide) for row, path in found]) if found else None
+
+    def _sampled_path(self, row) -> Path:
+        numbers = list(map(int, self.sample[row.slide]))
+        return self.cache / self._key(["sampled tiles"]) / f"{digest([row.slide, row.records_sha256, numbers])[:32]}.npz"
+
     def images(self, benchmark: Benchmark) -> np.ndarray:
         """The features [images, features] of a benchmark's images, resized and cropped to the tower's tile; an image is a bag of one."""
         edge = self.encoder.tile
@@ -98,8 +116,11 @@ class FeatureStore:
         home = self.cache / self._key(key)
         paths = {row.slide: home / f"{digest([row.slide, row.records_sha256])[:32]}.npy" for row in rows}
         missing = [row for row in rows if not paths[row.slide].exists()]
-        for slide, features in track(self._slides(folder, missing), "features", len(missing), "slides"):
-            _keep(paths[slide], reduce(features))
+        of_slide = {row.slide: row for row in missing}
+        for slide, tiles in track(self._slides(folder, missing), "features", len(missing), "slides"):
+            _keep(paths[slide], reduce([feature for _, feature in tiles]))
+            if slide in self.sample:
+                keep(self._sampled_path(of_slide[slide]), tiles)
         for row in missing:
             if not paths[row.slide].exists():
                 say(f"warning: no tile of slide {row.slide} can be read; it is left out")
@@ -114,24 +135,32 @@ class FeatureStore:
     def _embedded(self, images: Iterable[tuple]) -> Iterator[tuple]:
         return embedded(self.encoder.tiles, images, self.batch)
 
-    def _slides(self, folder: CohortFolder, rows: Sequence) -> Iterator[tuple[str, list[np.ndarray]]]:
-        """(slide, features of its tiles) of every slide that has a readable tile, in order."""
-        tiles = ((row.slide, image) for row in rows for image in self._images(folder, row))
-        for slide, features in itertools.groupby(self._embedded(tiles), key=lambda one: one[0]):
-            yield slide, [feature for _, feature in features]
+    def _slides(
+        self, folder: CohortFolder, rows: Sequence, only: Mapping[str, Sequence[int]] | None = None
+    ) -> Iterator[tuple[str, list[tuple[Tile, np.ndarray]]]]:
+        """(slide, its tiles with their features) of every slide that has a readable tile, in order; of `only` these tiles, else all."""
+        tiles = (tile for row in rows for tile in self._images(folder, row, self._numbers(row) if only is None else only[row.slide]))
+        for slide, found in itertools.groupby(self._embedded(tiles), key=lambda one: one[0].slide):
+            yield slide, list(found)
 
-    def _images(self, folder: CohortFolder, row) -> Iterator[np.ndarray]:
-        """The tiles uint8 [tile, tile, 3] of a slide that decode; of many, as many as wanted, spread evenly."""
+    def _numbers(self, row) -> np.ndarray:
+        """The records of a slide that count: all, or as many as wanted, spread evenly."""
         count = int(row.tiles)
-        numbers = spread(count, self.tiles_per_slide or count)
+        return spread(count, self.tiles_per_slide or count)
+
+    def _images(self, folder: CohortFolder, row, numbers: Sequence[int] | np.ndarray) -> Iterator[tuple[Tile, np.ndarray]]:
+        """These tiles of a slide, uint8 [tile, tile, 3], as far as they decode; those of the sample with their thumbnail."""
+        sampled = set(self.sample.get(row.slide, ()))
         records = TileRecords(folder.records(row.slide))
         for first in range(0, len(numbers), self.batch):
             some = numbers[first : first + self.batch]
             for number, data in zip(some, records.read(some), strict=True):
                 try:
-                    yield decode_tile(data, int(row.tile))
+                    image = decode_tile(data, int(row.tile))
                 except ValueError:
                     say(f"warning: slide {row.slide}, record {number} does not decode; it is left out")
+                    continue
+                yield Tile(row.slide, int(number), thumbnail(image) if number in sampled else None), image
 
 
 def _mean(features: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:

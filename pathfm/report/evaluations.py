@@ -171,6 +171,8 @@ def why_incomparable(base: Evaluation, tuned: Evaluation) -> str:
     for key, what in (("split_hash", "splits"), ("panel_hash", "gene panels"), ("tiles_hash", "tiles"), ("options", "options")):
         if base.about.get(key) != tuned.about.get(key):
             return f"their {what} differ"
+    if other := _other_benchmarks(base, tuned):
+        return f"their images or labels of {other} differ"
     if base.folds != tuned.folds:
         return f"their folds differ ({base.folds} and {tuned.folds})"
     if base.expression is not None and tuned.expression is not None:
@@ -183,6 +185,19 @@ def why_incomparable(base: Evaluation, tuned: Evaluation) -> str:
         if not ours[key].equals(theirs[key]):
             return f"their scored units or labels differ in the task {key[0]} ({FITS[key[2]].label}, fold {key[3]})"
     return ""
+
+
+def _other_benchmarks(one: Evaluation, other: Evaluation) -> str:
+    """The columns of benchmarks of which the two saw other data; what an earlier version did not note is passed over."""
+    ours, theirs = (evaluation.about.get("benchmarks", {}) for evaluation in (one, other))
+    facts = ("digest", "images")
+    differing = [task for task in ours if task in theirs and any(_differ(ours[task].get(fact), theirs[task].get(fact)) for fact in facts)]
+    columns = dict(zip(one.scores["task"], one.scores["column"], strict=True))
+    return ", ".join(columns.get(task, task) for task in differing)
+
+
+def _differ(one: object, other: object) -> bool:
+    return one is not None and other is not None and one != other
 
 
 def _same_truth(one, other) -> bool:

@@ -12,6 +12,7 @@ from pathfm.cohort.hdf5 import whole_hdf5, write_element
 from pathfm.errors import InputError
 from pathfm.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pathfm.report import earlier
+from pathfm.report.tiles import Tiles
 from pathfm.tasks.task import EXPRESSION_OBS, PREDICTIONS, SCORES, Result
 
 FORMAT = 2
@@ -61,6 +62,15 @@ class EvaluationFolder:
         return self.path / "training_config.json"
 
     @property
+    def tiles(self) -> Path:
+        """With `tile_features` the sample of test tiles; not there for features that were brought and in what earlier versions wrote."""
+        return self.path / "tiles.parquet"
+
+    @property
+    def tile_features(self) -> Path:
+        return self.path / "tiles.npy"
+
+    @property
     def features(self) -> Path:
         return self.path / "features"
 
@@ -77,11 +87,13 @@ class EvaluationFolder:
         genes: pd.DataFrame | None = None,
         metrics: Path | None = None,
         training_config: Path | None = None,
+        tiles: Tiles | None = None,
     ) -> None:
         """Everything that the report needs, in the place of an earlier evaluation; `genes` names the columns of predicted expression,
         `metrics` and `training_config` are the training run's files.
         """
-        for path in (self.about, self.predictions, self.expression, self.metrics, self.training_config):
+        optional = (self.predictions, self.expression, self.metrics, self.training_config, self.tiles, self.tile_features)
+        for path in (self.about, *optional):
             path.unlink(missing_ok=True)
         write_parquet(pd.concat([result.scores for result in results], ignore_index=True), self.scores)
         predictions = [result.predictions for result in results if result.predictions is not None]
@@ -91,6 +103,8 @@ class EvaluationFolder:
         if predicted is not None:
             _write_h5ad(anndata.AnnData(predicted.prediction, predicted.obs, genes, layers={"truth": predicted.truth}), self.expression)
         _write_h5ad(embeddings, self.embeddings)
+        if tiles is not None:
+            tiles.write(self.tiles, self.tile_features)
         for source, path in ((metrics, self.metrics), (training_config, self.training_config)):
             if source is not None:
                 with replacing(path) as temporary:
@@ -138,6 +152,10 @@ class EvaluationFolder:
     def read_embeddings(self) -> anndata.AnnData | None:
         """A row per patient with patient, site, cancer and role; None where there is none, InputError when it is broken."""
         return _read_h5ad(self.embeddings, set(EMBEDDING_OBS))
+
+    def read_tiles(self) -> Tiles | None:
+        """The sample of test tiles; None where there is none, InputError when it is broken."""
+        return Tiles.read(self.tiles, self.tile_features) if self.tiles.exists() else None
 
     @property
     def _format(self) -> int:

@@ -16,6 +16,7 @@ from pathfm.report.facts import changed, made, measures
 from pathfm.report.figures import Named
 from pathfm.report.folder import EvaluationFolder
 from pathfm.report.forest import forest_figure
+from pathfm.report.gallery import galleries
 from pathfm.report.genes import GeneChanges, as_frame, gene_changes
 from pathfm.report.plots import require_report
 from pathfm.report.rendering import LIMITS, limit_lines
@@ -28,6 +29,7 @@ from pathfm.report.volcano import volcano_figure
 from pathfm.report.words import MISSING, UNCHANGED, number
 from pathfm.tasks.fits import FITS, Fit
 
+LARGEST_PAGE = 15_000_000  # bytes
 READING = (
     (
         "Score",
@@ -85,6 +87,8 @@ def write_report(folders: Sequence[Path], out: Path, with_ids: bool = False) -> 
     for name, text in texts.items():
         with replacing(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
+    if (size := len(page.encode())) > LARGEST_PAGE:
+        say(f"warning: {out / 'report.html'} has {size / 1e6:.0f} MB, which browsers and mail bear badly; report on fewer runs at a time")
     write_parquet(as_frame(genes), out / "genes.parquet")
     write_parquet(table_frame(table), out / "table.parquet")
     return verdict(table)
@@ -112,6 +116,7 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
     pairs = headline_pairs(evaluations)
     runs = named(pairs)
     genes = changes_of_genes(evaluations) if genes is None else genes
+    shown, why = galleries(pairs, runs)
     page = template.get_template("report.html").render(
         title="Base against tuned, task by task",
         subtitle=", ".join(dict.fromkeys(map(introduced, runs.values()))),
@@ -120,6 +125,8 @@ def render(table: Table, evaluations: Sequence[Evaluation], with_ids: bool = Fal
         tables=[block(table, FITS[fit], probe) for fit, probe in table.titles],
         flags=flags(table),
         sections=sections(table, pairs, runs, genes),
+        galleries=shown,
+        without_gallery=why,
         beside=beside(pairs, runs),
         changed=changed(pairs, runs) if with_ids else None,
         made=made([one for run in runs.values() for one in of_single_folds(run)]),

@@ -20,7 +20,8 @@ def warnings_of(evaluations: Sequence[Evaluation], pairs: Pairs) -> list[str]:
         "features were brought, and whether their encoder has seen patients who are scored is not known": brought,
         "no step of training was better than its start, so that the weights are the base's": _where(joined, _unmoved),
         "a probe did not converge": _where(evaluations, lambda one: _flagged(one, "unconverged")),
-        "only a part of a benchmark was there, so that its score cannot be laid beside published ones": _where(evaluations, _parts),
+        "a benchmark was not there as published, so that its score cannot be laid beside published ones": _where(evaluations, _parts),
+        "runs saw other images or labels of a benchmark, whose scores cannot be laid beside one another": _unlike(evaluations),
         "the difference is to the base on the same folds, and the base's own row is over more": [
             one.name for base, all_tuned in pairs for one in all_tuned if one.folds != base.folds
         ],
@@ -55,6 +56,18 @@ def _parts(run: Evaluation) -> Iterator[str]:
     for task, about in run.about.get("benchmarks", {}).items():
         if about["lacking"]:
             yield f"{columns.get(task, task)}: {about['lacking']}"
+
+
+def _unlike(runs: Sequence[Evaluation]) -> list[str]:
+    """`COLUMN (RUN, RUN; RUN)` of each benchmark of which not all runs saw the same data, those that did before a semicolon."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for run in runs:
+        columns = dict(zip(run.scores["task"], run.scores["column"], strict=True))
+        for task, about in run.about.get("benchmarks", {}).items():
+            if about.get("digest"):
+                found.setdefault(columns.get(task, task), {}).setdefault(about["digest"], []).append(run.name)
+    groups = {column: [", ".join(dict.fromkeys(names)) for names in alike.values()] for column, alike in found.items() if len(alike) > 1}
+    return [f"{column} ({'; '.join(alike)})" for column, alike in groups.items()]
 
 
 def _flagged(run: Evaluation, flag: str) -> Iterator[str]:

@@ -38,15 +38,19 @@ def expected_balanced_accuracy(truth: np.ndarray, guess: np.ndarray, classes: np
     return float(np.mean([guess[truth == label, column].mean() for column, label in enumerate(classes) if (truth == label).any()]))
 
 
-def neighbours(features: np.ndarray, k: int) -> np.ndarray:
-    """[n, k]: the k rows nearest to each by cosine, without itself, the nearest first; of equal ones the first. k is at most n - 1."""
+def neighbours(features: np.ndarray, k: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """[n, k]: the k rows nearest to each by cosine, the nearest first; of equal ones the first.
+
+    A row is no neighbour of its own, nor with `groups` [n] of the others of its group; k is at most what that leaves to every row.
+    """
     unit = np.asarray(features, np.float64)
     unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.finfo(float).tiny)
     found = np.empty((len(unit), k), int)
     for start in range(0, len(unit), ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, len(unit)))
         distance = -(unit[rows] @ unit.T)
-        distance[np.arange(len(rows)), rows] = np.inf
+        own = rows[:, None] == np.arange(len(unit)) if groups is None else groups[rows, None] == groups
+        distance[own] = np.inf
         found[rows] = distance.argsort(axis=1, kind="stable")[:, :k]
     return found
 
@@ -146,9 +150,14 @@ def _hsic(one: np.ndarray, other: np.ndarray) -> float:
     return float((one * other).sum() + both - 2 / (n - 2) * (columns[0] @ columns[1]))
 
 
+def neighbours_in_common(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """[n] int: how many of the neighbours [n, k] of a row two representations have in common."""
+    return np.array([len(np.intersect1d(ours, theirs)) for ours, theirs in zip(one, other, strict=True)], int)
+
+
 def neighbour_overlap(one: np.ndarray, other: np.ndarray) -> float:
     """The mean share of the neighbours [n, k] of a row that two representations have in common; by chance k / (n - 1)."""
-    return float(np.mean([len(np.intersect1d(ours, theirs)) for ours, theirs in zip(one, other, strict=True)]) / one.shape[1])
+    return float(np.mean(neighbours_in_common(one, other)) / one.shape[1])
 
 
 def _counts(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def refuse_seen(task: BenchmarkTask, seen: Set[str], config: EvaluateConfig) -> 
 def _tell(task: BenchmarkTask) -> None:
     """What is not as published."""
     if task.benchmark.lacking:
-        say(f"{task.name}: only a part of {task.column} is scored: {task.benchmark.lacking}")
+        say(f"{task.name}: {task.column} is not there as published: {task.benchmark.lacking}")
     all_images = len(task.benchmark.units)
     if left_out := all_images - len(task.kept):
         say(f"{task.name}: {left_out} of {all_images} images are left out, since their patients train or validate in this fold")
