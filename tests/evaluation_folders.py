@@ -8,7 +8,10 @@ import anndata
 import numpy as np
 import pandas as pd
 
+from pathfm.features.tile_sample import thumbnail
 from pathfm.files import write_json, write_parquet
+from pathfm.report.folder import EvaluationFolder
+from pathfm.report.tiles import TILES, Tiles
 from pathfm.statistics.correlation import pearson, summary, within_types
 from pathfm.statistics.scores import SMALLEST_CLASS, too_small
 from pathfm.tasks.task import SCORES
@@ -138,6 +141,22 @@ def write_runs(root: Path, **tuned) -> list[Path]:
         write_evaluation(root / "direct", "direct", weight_hash="1" * 64, base=base, right=0.95, noise=1.0, **tuned),
         write_evaluation(root / "contrastive", "contrastive", weight_hash="2" * 64, base=base, swapped=3, noise=1.98, **tuned),
     ]
+
+
+def add_tiles(folder: Path, features: np.ndarray, fold: int = 0, cancer: str = "") -> Tiles:
+    """Gives an evaluation a sample of test tiles with these features [tiles, features], four of each patient, each of its own colour.
+
+    `cancer` stands in the place of all cancer types.
+    """
+    count = len(features)
+    names = np.repeat(tested(fold, -(-count // 4)), 4)[:count]
+    shades = np.random.default_rng(3).integers(0, 256, (count, 1, 1, 3)).astype(np.uint8)
+    table = pd.DataFrame({"patient": names, "slide": [f"{name}-01Z-00-DX1" for name in names], "record": np.arange(count) % 4})
+    table = table.assign(site=list(map(site_of, names)), cancer=[cancer or CLASSES["cancer"][number // 4 % 3] for number in range(count)])
+    table["thumbnail"] = [thumbnail(np.broadcast_to(shade, (48, 48, 3))) for shade in shades]
+    files, tiles = EvaluationFolder(folder), Tiles(table[list(TILES)], np.asarray(features, np.float32))
+    tiles.write(files.tiles, files.tile_features)
+    return tiles
 
 
 def _predictions(task: str, fit: str, count: int, right: float, swapped: int, fold: int) -> pd.DataFrame:

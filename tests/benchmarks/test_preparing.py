@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pathfm.benchmarks import BENCHMARKS, READERS
 from pathfm.benchmarks.benchmark import Benchmark, decoded
@@ -103,6 +104,32 @@ def test_an_image_that_does_not_decode_or_was_resized_ends_in_one_sentence_and_n
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == [".lock"]
 
 
+def test_resized_images_are_called_so_though_none_is_missing(tmp_path, monkeypatch, capsys):
+    download = make_mhist(tmp_path / "download")
+    picture = download / "images" / "MHIST_caa.png"
+    Image.open(picture).resize((112, 100)).save(picture)
+    known = replace(MHIST, releases={"": replace(MHIST.releases[""], images={"train": 4, "test": 4})})
+    monkeypatch.setattr("pathfm.benchmarks.mhist.PUBLISHED", {"train": 4, "test": 4})
+    monkeypatch.setitem(BENCHMARKS, "mhist", known)
+    assert main(["benchmarks", "prepare", "mhist", str(download), "--out", str(tmp_path / "out"), "--subset"]) == 0
+    said = "1 of 8 images are not of 224 × 224 pixels, the first MHIST_caa.png with 112 × 100"
+    assert READERS["mhist"](str(tmp_path / "out")).lacking == READERS["mhist"](str(download)).lacking == said
+    capsys.readouterr()
+    assert main(["benchmarks", "--out", str(tmp_path / "out")]) == 0
+    assert "prepared (8 images, resized)" in capsys.readouterr().out
+    prepare(known, download, tmp_path / "out", subset=True)
+    assert "is prepared already" in capsys.readouterr().err
+    with pytest.raises(InputError, match="does not hold it as published .1 of 8 images are not of 224 × 224 pixels"):
+        prepare(known, download, tmp_path / "out")
+
+
+def test_what_is_lacking_and_what_was_resized_are_both_told(tmp_path):
+    found = BENCHMARKS["bach"].find(make_bach(tmp_path / "download", range(2)))
+    prepare(BENCHMARKS["bach"], tmp_path / "download", tmp_path / "out", subset=True)
+    lacking = READERS["bach"](str(tmp_path / "out")).lacking
+    assert lacking == f"{found.lacking}; 8 of 8 images are not of 2048 × 1536 pixels, the first Benign/b001.tif with 16 × 12"
+
+
 KILLED = """
 import os, signal
 from pathlib import Path
@@ -140,9 +167,10 @@ def test_what_is_prepared_is_kept_and_a_part_is_not_taken_for_the_whole(tmp_path
     before = (folder / NOTES).stat().st_mtime_ns
     assert prepare(MHIST, download, tmp_path / "out", subset=True) == folder
     assert "is prepared already" in capsys.readouterr().err and (folder / NOTES).stat().st_mtime_ns == before
-    monkeypatch.setattr("pathfm.benchmarks.mhist.PUBLISHED", {"train": 4, "test": 4})
-    with pytest.raises(InputError, match="holds a part of it"):
-        prepare(MHIST, download, tmp_path / "out")
+    monkeypatch.setattr("pathfm.benchmarks.mhist.PUBLISHED", {"train": 6, "test": 4})
+    for subset in (False, True):
+        with pytest.raises(InputError, match="does not hold it as published .train has 4 of 2,175 images"):
+            prepare(MHIST, make_mhist(tmp_path / "whole", images=10), tmp_path / "out", subset)
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -90,11 +90,19 @@ def test_base_and_tuned_are_scored_on_the_same_units_and_make_a_table(evaluation
     base, tuned = map(Evaluation.read, evaluations)
     assert set(base.scores["task"]) == {"mhist", "cancer", "tp53", "expression"}
     assert base.units().keys() == tuned.units().keys()
+    ours, theirs = base.files.read_tiles(), tuned.files.read_tiles()
+    assert ours.table.equals(theirs.table) and not np.array_equal(ours.features, theirs.features)
+    assert set(ours.table["patient"]) == set(tested_patients(base)) and (ours.table["cancer"] != "").all() and len(ours) > 100
     table = make_table(evaluations)
     assert [row.label for row in table.block("split")] == ["base", "direct", "direct, Δ"]
     cells = dict(zip(table.columns, table.block("split")[0].cells, strict=True))
     assert cells["MHIST"].value > 90  # a red channel is there to be seen by any tower
     assert cells["cancer"].value is not None and cells["BACH"].text == "–"
+
+
+def tested_patients(evaluation):
+    obs = evaluation.files.read_embeddings().obs
+    return obs["patient"][obs["role"] == "test"].astype(str)
 
 
 def test_every_test_patient_is_predicted_once_and_no_other(evaluations, cohort):

@@ -3,12 +3,13 @@
 Skipped where no Chromium is installed (Debian: `apt-get install chromium`).
 """
 
+import numpy as np
 import pytest
 
 from pathfm.report import plots
 from pathfm.report.page import write_report
 from tests.browser import BASH, CHROMIUM, browser
-from tests.evaluation_folders import write_runs
+from tests.evaluation_folders import add_tiles, write_runs
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and BASH), reason="no Chromium is installed")
 
@@ -30,7 +31,10 @@ def report(tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(plots, "tsne", lambda vectors: vectors[:, :2].astype(float))  # it takes seconds and is tested elsewhere
-        write_report(write_runs(tmp_path_factory.mktemp("runs"))[:2], out)
+        runs = write_runs(tmp_path_factory.mktemp("runs"))
+        for number, folder in enumerate(runs):
+            add_tiles(folder, np.random.default_rng(number).normal(size=(40, 8)), cancer="a cancer type with a long name" if number else "")
+        write_report(runs, out)
     return out / "report.html"
 
 
@@ -85,6 +89,18 @@ def test_a_gene_is_named_with_tab_and_arrows_and_where_the_mouse_points(page, re
     page.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
     pointed = page.value("document.querySelector('.points input:hover').getAttribute('aria-label')")
     assert page.value(tips) == [pointed] and pointed in names[2:]
+
+
+def test_tiles_are_drawn_stay_on_a_phone_and_the_other_runs_open_by_keyboard(page, report):
+    page.show(report, 390)
+    pictures = "[...document.querySelectorAll('details[open] .tile img')]"
+    assert page.value(f"{pictures}.length") > 60
+    assert page.value(f"{pictures}.every(one => one.complete && one.naturalWidth > 0 && one.getBoundingClientRect().right <= innerWidth)")
+    opened = "[...document.querySelectorAll('.gallery')].map(one => one.open)"
+    assert page.value(opened) == [True, False]
+    page.value("document.querySelectorAll('.gallery summary')[1].focus()")
+    page.press(" ")
+    assert page.value(opened) == [True, True]
 
 
 def tabbed_to(page, name: str) -> None:

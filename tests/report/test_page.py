@@ -90,6 +90,7 @@ def test_sections_come_in_their_order(page):
         "Training",
         "Embeddings",
         "Expression",
+        "Nearest tiles",
         "The hospital, and image ↔ expression",
         "How it was made",
         "How to read this",

@@ -427,9 +427,29 @@ def test_trainings_scored_in_two_ways_are_not_joined_over_folds(tmp_path):
 
 def test_a_benchmark_of_which_a_part_was_scored_is_called_so(tmp_path):
     one = write_evaluation(tmp_path / "base", "base", weight_hash="a" * 64)
-    assert not any("part of a benchmark" in note.text for note in make_table([one]).notes)
+    assert not any("not there as published" in note.text for note in make_table([one]).notes)
     change(one, benchmarks={"mhist": {"lacking": "train has 4 of 2,175 images", "images_left_out": 7}})
     notes = [str(note) for note in make_table([one]).notes]
-    part = next(note for note in notes if note.startswith("warning, only a part of a benchmark was there"))
+    part = next(note for note in notes if note.startswith("warning, a benchmark was not there as published"))
     assert part.endswith(": base (MHIST: train has 4 of 2,175 images)")
     assert "base: 7 images of MHIST are left out, their patients train or validate in the fold" in notes
+
+
+def test_a_benchmark_of_other_images_is_not_laid_beside_it_without_a_word(tmp_path):
+    base, tuned, _ = write_runs(tmp_path)
+    known = {"lacking": "", "images_left_out": 0, "images": 90, "digest": "1" * 64}
+    change(base, benchmarks={"mhist": known})
+    for unlike in ({"digest": "2" * 64}, {"images": 80}):
+        change(tuned, benchmarks={"mhist": known | unlike})
+        with pytest.raises(InputError, match="cannot be compared: their images or labels of MHIST differ"):
+            make_table([base, tuned])
+    for alike in ({"mhist": known}, {}, {"pcam": known | {"digest": "2" * 64}}):  # an earlier version, or one that was not scored
+        change(tuned, benchmarks=alike)
+        assert not any("beside one another" in str(note) for note in make_table([base, tuned]).notes)
+    other = write_evaluation(tmp_path / "other", "base", weight_hash="e" * 64)
+    change(other, benchmarks={"mhist": known | {"digest": "2" * 64}})
+    notes = [str(note) for note in make_table([base, tuned, other]).notes]
+    assert (
+        "warning, runs saw other images or labels of a benchmark, whose scores cannot be laid beside one another: MHIST (base; other)"
+        in notes
+    )

@@ -18,6 +18,7 @@ from pathfm.statistics.confounds import (
     linear_cka,
     neighbour_overlap,
     neighbours,
+    neighbours_in_common,
     performance_drop,
     robustness_by_chance,
     robustness_index,
@@ -121,6 +122,23 @@ def test_with_many_rows_cka_is_the_one_of_2019():
     one, other = (part - part.mean(axis=0) for part in (one, other))
     first = ((other.T @ one) ** 2).sum() / (np.linalg.norm(one.T @ one) * np.linalg.norm(other.T @ other))
     assert linear_cka(one, other) == pytest.approx(first, abs=0.02)
+
+
+def test_neighbours_outside_of_a_rows_group_are_scikit_learns():
+    features = np.random.default_rng(4).normal(size=(90, 7))
+    groups = np.array([f"p{number % 13}" for number in range(90)])
+    near = neighbours(features, 9, groups)
+    for row in range(90):
+        others = np.flatnonzero(groups != groups[row])
+        theirs = NearestNeighbors(n_neighbors=9, metric="cosine").fit(features[others]).kneighbors(features[[row]], return_distance=False)
+        assert near[row].tolist() == others[theirs[0]].tolist()
+    alone = np.arange(90)
+    np.testing.assert_array_equal(neighbours(features, 9, alone), neighbours(features, 9))
+
+
+def test_neighbours_in_common_are_counted_row_by_row():
+    one, other = np.array([[1, 2, 3], [0, 2, 3]]), np.array([[3, 1, 4], [5, 6, 7]])
+    assert neighbours_in_common(one, other).tolist() == [2, 0] and neighbour_overlap(one, other) == 1 / 3
 
 
 def test_overlap_of_neighbours_is_one_for_the_same_features_and_chance_for_others():
