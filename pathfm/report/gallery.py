@@ -21,7 +21,7 @@ FEWEST_PATIENTS = 3
 SPREAD = (("cancer", "site"), ("cancer",), ("site",), ("patient",))  # by what tiles are made to differ, as long as there are such
 NOT_KNOWN = "not known"
 AGAIN = "was evaluated by a version of pathfm that kept no tiles; evaluate it again"
-BROUGHT = "features that were brought have no tiles"
+BROUGHT = "is of features that were brought, which have no tiles"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Gallery:
 
 def galleries(pairs: Sequence[tuple[Evaluation, list[Evaluation]]], runs: dict[int, Named]) -> tuple[list[Gallery], list[str]]:
     """One for each tuned run whose evaluation and whose base's kept their tiles, at most MOST_RUNS; and why others have none."""
-    found, why = [], [f"{run.name}: {BROUGHT}" for run in runs.values() if not run.evaluation.about.get("seen_patients_known", True)]
+    found, why = [], [f"{run.name} {BROUGHT}" for run in runs.values() if not run.evaluation.about.get("seen_patients_known", True)]
     for base, tuned in pairs:
         for one in tuned:
             names = runs[id(base)].name, runs[id(one)].name
@@ -117,12 +117,11 @@ def gallery(base: str, run: str, ours: Tiles, theirs: Tiles, fold: str = "") -> 
 
 def spread_over(table: pd.DataFrame, order: Sequence[int], passes: Sequence[tuple[str, ...]]) -> list[int]:
     """At most MOST_QUERIES rows of the table in this order: in each pass those that differ from all chosen so far in all its columns."""
+    words = {column: table[column].to_numpy(str) for columns in passes for column in columns}
     chosen: list[int] = []
     for columns in passes:
         for row in order:
-            if len(chosen) == MOST_QUERIES:
-                break
-            if all(table[column].iloc[row] not in set(table[column].iloc[chosen]) for column in columns):
+            if len(chosen) < MOST_QUERIES and all(words[column][row] not in words[column][chosen] for column in columns):
                 chosen.append(int(row))
     return chosen
 
