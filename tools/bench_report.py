@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import anndata
 import numpy as np
@@ -59,8 +60,8 @@ class Planted:
 
     name: str
     takes: tuple[type[Target], ...]
-    setting: str = "strength"
-    grid: np.ndarray = np.ones(1)
+    setting: ClassVar = "strength"
+    grid: ClassVar = np.ones(1)
 
     def fit(self, features: np.ndarray, target: Target, weights: np.ndarray) -> Iterable[Fitted]:
         return [Given() for _ in weights]
