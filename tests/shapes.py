@@ -81,7 +81,7 @@ SHAPES = {
     ),
     "objectives.losses.mean_where": dict(values=f32["batch"], mask=yes["batch"], returns=scalar),
     "objectives.losses.effective_rank": dict(embeddings=f32["batch width"], mask=yes["batch"], returns=scalar),
-    "objectives.objective.Widths.__init__": dict(starts=Mapping[str, f32["?*any"]]),
+    "objectives.objective.Widths.__init__": dict(starts=Mapping[str, f32["..."]]),
     "objectives.objective.Objective.init": dict(rng=key),
     "objectives.objective.Objective.encode": dict(returns=Mapping[str, f32["batch ..."]]),
     "objectives.objective.Objective.loss": loss | dict(of=Mapping[str, scalar] | None, returns=tuple[scalar, dict[str, scalar]]),
