@@ -11,7 +11,6 @@ if __name__ == "__main__":  # help and mistakes in the config answer before jax 
 
     sys.exit(start("pathfm.train", sys.argv[1:]))
 
-import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +22,12 @@ from pathfm.features.predictable import learn_panel
 from pathfm.folders.run import RunFolder
 from pathfm.input.bags import Bags, batches
 from pathfm.input.schedule import Schedule
+from pathfm.input.starts import hashes
 from pathfm.input.training_data import Part, TrainingData, open_training_data
 from pathfm.modalities.panel import Panel, asked_of_features, choice_name
 from pathfm.objectives.bank import Bank
 from pathfm.progress import say
-from pathfm.settings.terms import modalities_of
+from pathfm.settings.terms import modalities_of, on_card
 from pathfm.settings.training import TrainConfig
 from pathfm.training.bad_records import BadRecords
 from pathfm.training.checkpoints import Checkpoints
@@ -67,7 +67,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     train = data.train.index
     schedule = Schedule(len(train.patients), config.batch, config.seed)
     durations = Durations.of(config, schedule)
-    facts = Facts(train.tile, data.widths, len(train.patients))
+    facts = Facts(train.tile, data.widths, len(train.patients), data.starts)
     program = make_program(config, image_tower(config, base, train.tile), facts, durations, mesh).compiled()
     bank = make_bank(data.train, mesh) if program.objective.needs_bank else None
     batched, steps = batch_sharding(mesh), durations.steps
@@ -160,6 +160,7 @@ def refuse_leaks(base: Weights | None, data: TrainingData, config: TrainConfig) 
 def facts_of(base: Weights | None, data: TrainingData) -> dict[str, object]:
     """What the run was begun on: with anything else it would not be the same run."""
     panels = {name: panel.hash for name, panel in data.panels.items()}
+    panels |= {f"term/{name}": start for name, start in hashes(data.starts).items()}
     return {"cohort": data.data_hash, "split": data.split_hash, "panels": panels, "base": base.card.weight_hash if base else None}
 
 
@@ -187,7 +188,7 @@ def keep_weights(
     card = Card(
         name=folder.root.name,
         objective=config.objective.name,
-        settings=dataclasses.asdict(config.objective),
+        settings=on_card(config.objective),
         architecture=program.tower.spec,
         mean=program.tower.mean,
         std=program.tower.std,

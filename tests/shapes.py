@@ -75,8 +75,13 @@ SHAPES = {
     "objectives.losses.first_logit_scale": dict(returns=scalar),
     "objectives.losses.normal": dict(rng=key, returns=f32["{rows} {columns}"]),
     "objectives.losses.huber": dict(prediction=f32["batch columns"], truth=f32["batch columns"], returns=f32["batch"]),
+    "objectives.losses.squares": dict(prediction=f32["batch columns"], truth=f32["batch columns"], returns=f32["batch"]),
+    "objectives.losses.correlations": dict(
+        prediction=f32["batch columns"], truth=f32["batch columns"], mask=yes["batch"], returns=f32["columns"]
+    ),
     "objectives.losses.mean_where": dict(values=f32["batch"], mask=yes["batch"], returns=scalar),
     "objectives.losses.effective_rank": dict(embeddings=f32["batch width"], mask=yes["batch"], returns=scalar),
+    "objectives.objective.Widths.__init__": dict(starts=Mapping[str, f32["..."]]),
     "objectives.objective.Objective.init": dict(rng=key),
     "objectives.objective.Objective.encode": dict(returns=Mapping[str, f32["batch ..."]]),
     "objectives.objective.Objective.loss": loss | dict(of=Mapping[str, scalar] | None, returns=tuple[scalar, dict[str, scalar]]),
@@ -86,6 +91,25 @@ SHAPES = {
     **{f"objectives.terms.regression.Regression.{name}": shapes for name, shapes in TERM.items()},
     "objectives.terms.views.Views.predict": dict(bag=bags, returns=dict[str, f32["batch {self.settings.projection}"]]),
     "objectives.terms.regression.Regression.loss": loss | dict(returns=tuple[f32["batch"], dict[str, scalar]]),
+    "objectives.terms.regression.Regression.errors": dict(
+        prediction=f32["batch columns"], truth=f32["batch columns"], returns=f32["batch"]
+    ),
+    "objectives.terms.regression.Regression.head": dict(features=bags, returns=f32["batch _"]),
+    "objectives.terms.mse.MeanSquares.errors": dict(prediction=f32["batch columns"], truth=f32["batch columns"], returns=f32["batch"]),
+    "objectives.terms.pearson.Pearson.loss": TERM["loss"],
+    "objectives.terms.pearson.Pearson.predict": TERM["predict"],
+    **{f"objectives.terms.negative_binomial.NegativeBinomial.{name}": TERM[name] for name in ("init", "predict")},
+    "objectives.terms.negative_binomial.NegativeBinomial.loss": loss | dict(returns=tuple[f32["batch"], dict[str, scalar]]),
+    **{
+        f"objectives.terms.negative_binomial.{name}": dict(
+            counts=f32["batch genes"], log_mean=f32["batch genes"], dispersion=f32["genes"], returns=f32["batch"]
+        )
+        for name in ("negative_log_likelihood", "deviance")
+    },
+    **{f"objectives.terms.gene_query.GeneQuery.{name}": shapes for name, shapes in TERM.items()},
+    "objectives.terms.gene_query.GeneQuery.loss": loss | dict(returns=tuple[f32["batch"], dict[str, scalar]]),
+    "objectives.terms.gene_query.GeneQuery.ask": dict(tiles=tiled, tile_mask=mask, vectors=f32["n width"], returns=f32["batch n"]),
+    "objectives.terms.gene_query.GeneQuery.predict_of_tiles": dict(tiles=tiled, tile_mask=mask, returns=dict[str, f32["batch _"]]),
     "objectives.terms.contrastive.Contrastive.embed": dict(
         vectors=f32["batch _"], rng=key | None, returns=f32["batch {self.settings.projection}"]
     ),

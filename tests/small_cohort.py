@@ -1,5 +1,6 @@
 """A small cohort folder for tests of training and evaluation: written through the real writers, learnable, in a second."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import anndata
@@ -85,3 +86,15 @@ def write_expression(folder: CohortFolder, patients: list[str], log_tpm: np.ndar
     var = pd.DataFrame({"gene_id": [f"{name}.1" for name in ids], "symbol": symbols, "type": "protein_coding"}, index=ids)
     folder.root.mkdir(parents=True, exist_ok=True)
     anndata.AnnData(log_tpm.astype(np.float32), obs, var).write_h5ad(folder.expression)
+
+
+def write_counts(folder: CohortFolder, others: Collection[str] = ()) -> CohortFolder:
+    """Adds reads of about what TPM say, at another depth in each patient; those of `others` are other reads."""
+    data = anndata.read_h5ad(folder.expression)
+    rng = np.random.default_rng(0)
+    depth = rng.uniform(20.0, 80.0, (data.n_obs, 1))
+    counts = rng.poisson(depth * (np.exp2(np.asarray(data.X, np.float64)) - 1)) + 1
+    counts[data.obs["patient"].isin(set(others))] += 1000
+    data.layers["counts"] = counts.astype(np.int32)
+    data.write_h5ad(folder.expression)
+    return folder

@@ -10,6 +10,7 @@ import pandas as pd
 from anndata.io import read_elem
 
 from pathfm.cohort.folder import CohortFolder
+from pathfm.cohort.stored_counts import Reads, read_counts
 from pathfm.cohort.stored_matrix import StoredMatrix, hdf5
 from pathfm.errors import InputError
 from pathfm.sources import barcodes, sample_types
@@ -58,6 +59,10 @@ class Profiles:
     def read(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """log2(TPM + 1) of these profiles and genes, float32 [rows, columns], read a part at a time; InputError for other values."""
         return self.matrix.read(self.rows[rows], self.columns[columns])
+
+    def reads(self, rows: np.ndarray, columns: np.ndarray) -> Reads:
+        """The reads of these profiles and genes, and of each profile's all; InputError where the file holds none."""
+        return read_counts(self.path, self.matrix.shape, self.rows[rows], self.columns[columns])
 
     def check(self) -> Iterator[int]:
         """Reads all values in parts, keeps none, and yields how many each part had; InputError for values that are not log2(TPM + 1)."""

@@ -67,7 +67,7 @@ class StoredMatrix:
                 for first_column in range(0, len(columns), max(width, 1)):
                     where = slice(first_row, first_row + height), slice(first_column, first_column + width)
                     try:
-                        block = _taken(element, self.kind, rows[where[0]], columns[where[1]])
+                        block = taken(element, self.kind, rows[where[0]], columns[where[1]])
                     except (ValueError, IndexError) as error:  # of SciPy, for a sparse matrix whose parts do not fit each other
                         raise InputError(f"{self.path} is damaged: X: {error}") from error
                     tpm[where[0]] += self._refuse_other_values(block)
@@ -92,7 +92,7 @@ class StoredMatrix:
         raise InputError(f"the values X in {self.path} are not log2(TPM + 1): {why}; put log2(TPM + 1) into X")
 
 
-def _taken(element, kind: str, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def taken(element, kind: str, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Float32 [rows, columns] of a dataset; HDF5 wants its places in order and once each, and is fastest where they lie side by side."""
     places, order = np.unique(columns if kind == "csc" else rows, return_inverse=True)
     if len(places) and places[-1] - places[0] + 1 == len(places):

@@ -1,16 +1,19 @@
 """What a training run reads of a cohort: the patients of its fold, their tiles, and their vectors in the scale that training gave them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from pathfm.cohort.opened import Cohort, tiles_hash
 from pathfm.input.bags import TileIndex, index_tiles
+from pathfm.input.starts import Starts, reads_counts, starts_of
 from pathfm.modalities.controls import permuted_patients
+from pathfm.modalities.counts import reads_of
 from pathfm.modalities.modality import Modality, Vectors
 from pathfm.modalities.panel import Panel
+from pathfm.settings.terms import EXPRESSION
 from pathfm.settings.training import Recipe
 
 
@@ -35,10 +38,11 @@ class TrainingData:
     data_hash: str  # of the training patients' tile records
     held_out: frozenset[str]  # validation and test patients
     mpp: float | None
+    starts: Starts = field(default_factory=dict)
 
     @property
     def widths(self) -> dict[str, int]:
-        return {name: len(panel.genes) for name, panel in self.panels.items()}
+        return {name: vectors.values.shape[1] for name, vectors in self.train.vectors.items()}
 
 
 def open_training_data(
@@ -56,22 +60,28 @@ def open_training_data(
     fitted = {name: Modality.fit(cohort, name, recipe.modality(name), train, (learned or {}).get(name)) for name in modalities}
     codes = {column: _codes(train[column], validation[column]) for column in ("site", "project")}
 
+    counts = reads_counts(recipe.objective)
+
     def part(rows: pd.DataFrame) -> Part:
         names = rows["patient"].tolist()
         index = index_tiles(cohort.folder, cohort.slides_of(names), names)
         vectors = {name: modality.vectors(cohort, rows) for name, modality in fitted.items()}
+        vectors |= reads_of(cohort, fitted[EXPRESSION], rows) if counts else {}
         return Part(index, vectors, *(rows[column].map(code).fillna(-1).to_numpy(np.int32) for column, code in codes.items()))
 
+    panels = {name: modality.panel for name, modality in fitted.items()}
+    training = part(train)
     tiled = cohort.slides_of(patients["train"])
     mpps = tiled["effective_mpp"].dropna()
     return TrainingData(
-        train=_paired(part(train), train, recipe),
+        train=_paired(training, train, recipe),
         validation=part(validation),
-        panels={name: modality.panel for name, modality in fitted.items()},
+        panels=panels,
         split_hash=cohort.splits.hash,
         data_hash=tiles_hash(tiled),
         held_out=frozenset(patients["val"]) | frozenset(patients["test"]),
         mpp=round(float(mpps.median()), 4) if len(mpps) else None,
+        starts=starts_of(recipe.objective, panels, training.vectors),
     )
 
 

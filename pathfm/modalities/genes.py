@@ -1,7 +1,7 @@
 """Genes by name: gene sets (GMT), a user's list, and which Ensembl id a symbol means."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ def read_gmt(path: str | os.PathLike) -> dict[str, list[str]]:
         symbols = [symbol.strip() for symbol in symbols if symbol.strip()]
         if not symbols:
             raise InputError(f"{path}, line {number}: a gene set is a name, a description and genes, separated by tabs")
+        if name in sets:
+            raise InputError(f"{path}, line {number}: the gene set {name} is there twice; keep one of them")
         sets[name] = symbols
     return sets
 
@@ -56,23 +58,32 @@ def named_genes(kind: str, path: str) -> list[str]:
 
 
 def find_genes(var: pd.DataFrame, names: list[str], source: str) -> np.ndarray:
-    """The rows of `var` (index Ensembl id; columns symbol, type) that are named by symbol or Ensembl id (any version), sorted.
+    """The rows of `var` that are named, as `rows_of` finds them, sorted.
 
-    A symbol of several genes means the protein-coding one, and of several such the lowest id. Names that are not found are counted
-    for the user; InputError when none is found.
+    Names that are not found are counted for the user; InputError when none is found.
     """
-    ids = var.index.to_numpy(str)
-    order = np.lexsort([ids, (var["type"] != PROTEIN_CODING).to_numpy()])
-    row_of = dict(zip(var["symbol"].to_numpy(str)[order][::-1], order[::-1], strict=True)) | dict(zip(ids, range(len(ids)), strict=True))
-    rows = {name: row_of.get(name, row_of.get(name.partition(".")[0] if name.startswith("ENSG") else name)) for name in names}
-    unknown = [name for name, row in rows.items() if row is None]
-    if len(unknown) == len(rows):
+    rows = rows_of(var, names)
+    unknown = [name for name in names if name not in rows]
+    if not rows:
         raise InputError(
-            f"the panel {source!r} names {len(rows):,} genes and the matrix has none of them; give symbols or Ensembl ids, one a line"
+            f"the panel {source!r} names {len(unknown):,} genes and the matrix has none of them; give symbols or Ensembl ids, one a line"
         )
     if unknown:
-        say(f"panel: {len(unknown):,} of {len(rows):,} names of {source} are not genes of the matrix: {first_of(unknown)}")
-    return np.unique([row for row in rows.values() if row is not None])
+        say(f"panel: {len(unknown):,} of {len(names):,} names of {source} are not genes of the matrix: {first_of(unknown)}")
+    return np.unique(list(rows.values()))
+
+
+def rows_of(var: pd.DataFrame, names: Iterable[str]) -> dict[str, int]:
+    """Name → row of `var` (index Ensembl id; columns symbol, type), by symbol or Ensembl id (any version), of the names that are there.
+
+    A symbol of several genes means the protein-coding one, and of several such the lowest id.
+    """
+    ids = var.index.to_numpy(str)
+    other = (var["type"] != PROTEIN_CODING).to_numpy() if "type" in var else np.zeros(len(var), bool)
+    order = np.lexsort([ids, other])
+    row_of = dict(zip(var["symbol"].to_numpy(str)[order][::-1], order[::-1], strict=True)) | dict(zip(ids, range(len(ids)), strict=True))
+    found = {name: row_of.get(name, row_of.get(name.partition(".")[0] if name.startswith("ENSG") else name)) for name in names}
+    return {name: int(row) for name, row in found.items() if row is not None}
 
 
 def first_of(names: Sequence[str], shown: int = 10) -> str:

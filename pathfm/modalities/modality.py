@@ -8,7 +8,8 @@ import pandas as pd
 
 from pathfm.cohort.opened import Cohort
 from pathfm.errors import InputError
-from pathfm.modalities.panel import Panel, fit_panel, read_log_tpm
+from pathfm.modalities.panel import Panel, fit_panel
+from pathfm.modalities.pathways import asks_for_pathways, fit_pathways
 from pathfm.modalities.residual import cancer_means, residual_of
 from pathfm.settings.terms import EXPRESSION
 from pathfm.settings.training import ModalityConfig
@@ -46,10 +47,12 @@ class Modality:
             raise InputError(
                 f"no training patient has a row in {cohort.folder.matrix(name)}; its patients must be named as the cohort's are"
             )
-        if learned is None:
-            panel = fit_panel(matrix, there["patient"], settings.panel, there.set_index("patient")["project"])
-        else:
+        if learned is not None:
             panel = learned.refitted(matrix, there["patient"])
+        elif asks_for_pathways(settings.panel):
+            panel = fit_pathways(matrix, there["patient"], settings.panel)
+        else:
+            panel = fit_panel(matrix, there["patient"], settings.panel, there.set_index("patient")["project"])
         scaled = cls(name, panel, "none", {}).vectors(cohort, there)
         return cls(name, panel, settings.residual, cancer_means(scaled.values, _text(there["project"])))
 
@@ -64,7 +67,7 @@ class Modality:
         values = np.zeros((len(people), len(self.panel.genes)), np.float32)
         there = people[present]
         if len(there):
-            scaled = self.panel.scale(read_log_tpm(matrix, row[there["patient"]].to_numpy(), self.panel.columns(matrix)))
+            scaled = self.panel.values(matrix, row[there["patient"]].to_numpy())
             values[present] = residual_of(scaled, _text(there["site"]), _text(there["project"]), self.means, self.residual)
         return Vectors(values, present)
 

@@ -56,7 +56,7 @@ class Panel:
         if len(missing):
             names = first_of([self.genes[index] for index in missing])
             raise InputError(
-                f"{_name_of(adata)} lacks {len(missing):,} of the {len(self.genes):,} genes of the panel ({names}); "
+                f"{name_of(adata)} lacks {len(missing):,} of the {len(self.genes):,} genes of the panel ({names}); "
                 "build it from files of the same gene model"
             )
         return position
@@ -69,15 +69,19 @@ class Panel:
 
     def refitted(self, expression: AnnData | Profiles, training_patients: Iterable[str]) -> "Panel":
         """The same genes with the scale of these patients; one that is constant among them is dropped. InputError when one is missing."""
-        rows, columns = _rows_of(expression, training_patients), self.columns(expression)
-        fitted = _fitted(expression, rows, columns, read_log_tpm(expression, rows, columns), "of the run", self.clip)
-        return fitted if self.r is None else replace(fitted, r=self.r[np.isin(self.genes, fitted.genes)])
+        rows, columns = training_rows(expression, training_patients), self.columns(expression)
+        again = fitted(expression, rows, columns, read_log_tpm(expression, rows, columns), "of the run", self.clip)
+        return again if self.r is None else replace(again, r=self.r[np.isin(self.genes, again.genes)])
 
     def scale(self, log_tpm: np.ndarray) -> np.ndarray:
         """z-scores of log2(TPM+1) [patients, genes in the panel's order], clipped to ± clip, float32."""
         scaled = np.subtract(log_tpm, self.mean, dtype=np.float32)
         scaled /= self.sd
         return np.clip(scaled, -self.clip, self.clip, out=scaled)
+
+    def values(self, expression: AnnData | Profiles, rows: np.ndarray) -> np.ndarray:
+        """What a model sees of these patients, float32 [rows, features], scaled; InputError when the matrix lacks genes of the panel."""
+        return self.scale(read_log_tpm(expression, rows, self.columns(expression)))
 
     def write(self, path: str | os.PathLike) -> None:
         """Parquet with gene, symbol, mean and sd (log2 TPM+1), and r where it was learned; clip and hash in its metadata.
@@ -132,7 +136,7 @@ def fit_panel(
     sets; "list:FILE": symbols or Ensembl ids; "all": every column. Genes that are constant among the training patients are dropped.
     Raises InputError for a choice that is not known, and when no gene or no training patient is left.
     """
-    rows = _rows_of(expression, training_patients)
+    rows = training_rows(expression, training_patients)
     kind, _, argument = choice.partition(":")
     if kind in ("gmt", "list") and argument or choice == "hallmark":
         columns = find_genes(expression.var, named_genes(kind, argument), choice)
@@ -144,7 +148,7 @@ def fit_panel(
         columns = np.flatnonzero(expression.var["type"] == PROTEIN_CODING)
         if not len(columns):
             raise InputError(
-                f"no gene of {_name_of(expression)} has the type {PROTEIN_CODING} in var['type'], which the panel {choice!r} chooses by; "
+                f"no gene of {name_of(expression)} has the type {PROTEIN_CODING} in var['type'], which the panel {choice!r} chooses by; "
                 "add that column, or name the genes with hallmark or list:FILE"
             )
         log_tpm = read_log_tpm(expression, rows, columns)
@@ -157,13 +161,13 @@ def fit_panel(
         raise InputError(f"the panel {choice!r} is learned by a training run from its base; choose another one here")
     else:
         raise InputError(
-            f'there is no gene panel {choice!r}; choose "predictable:N", "protein_coding", "hvg:N", "hallmark", "gmt:FILE", "list:FILE" '
-            'or "all"'
+            f'there is no gene panel {choice!r}; choose "predictable:N", "protein_coding", "hvg:N", "hallmark", "gmt:FILE", "list:FILE", '
+            '"all", or scores of gene sets, "pathways:FILE.gmt" or "ssgsea:FILE.gmt"'
         )
-    return _fitted(expression, rows, columns, log_tpm, choice, clip)
+    return fitted(expression, rows, columns, log_tpm, choice, clip)
 
 
-def _fitted(expression: AnnData | Profiles, rows: np.ndarray, columns: np.ndarray, log_tpm: np.ndarray, choice: str, clip: float) -> Panel:
+def fitted(expression: AnnData | Profiles, rows: np.ndarray, columns: np.ndarray, log_tpm: np.ndarray, choice: str, clip: float) -> Panel:
     """The genes of these columns, in the order of their ids, with the scale of log_tpm [rows, columns]."""
     order = np.argsort(expression.var_names[columns].to_numpy(str))
     mean = _by_genes(log_tpm, lambda block: block.mean(axis=0, dtype=np.float64))[order].astype(np.float32)
@@ -178,11 +182,13 @@ def _fitted(expression: AnnData | Profiles, rows: np.ndarray, columns: np.ndarra
     return Panel(tuple(chosen.index), tuple(map(str, chosen["symbol"])), mean, sd, float(clip))
 
 
-def _name_of(expression: AnnData | Profiles) -> str:
+def name_of(expression: AnnData | Profiles) -> str:
+    """The matrix in a sentence."""
     return str(expression.path) if isinstance(expression, Profiles) else "the expression matrix"
 
 
-def _rows_of(expression: AnnData | Profiles, patients: Iterable[str]) -> np.ndarray:
+def training_rows(expression: AnnData | Profiles, patients: Iterable[str]) -> np.ndarray:
+    """Where these patients stand in the matrix, int [patients], in its order; InputError when one is missing or has several rows."""
     position = pd.Index(expression.obs["patient"])
     if not position.is_unique:
         twice = position[position.duplicated()][0]

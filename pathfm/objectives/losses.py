@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from pathfm.settings import terms
 
 LEARNED_NOTHING = 0.98  # of the loss at which nothing has been learned
+ROUNDING = 1e-10  # the share of a column's squares below which what its mean leaves is rounding
 LOWEST = -1e30  # stands for -inf where a row may hold nothing else
 
 
@@ -85,6 +86,29 @@ def huber(prediction: jax.Array, truth: jax.Array, delta: float) -> jax.Array:
     error = jnp.abs(prediction.astype(jnp.float32) - truth)
     inner = jnp.minimum(error, delta)
     return jnp.mean(0.5 * inner * inner + delta * (error - inner), axis=-1)
+
+
+def squares(prediction: jax.Array, truth: jax.Array) -> jax.Array:
+    """Half the squared error per row, averaged over columns: [batch, columns] to [batch]."""
+    error = prediction.astype(jnp.float32) - truth
+    return 0.5 * jnp.mean(error * error, axis=-1)
+
+
+def correlations(prediction: jax.Array, truth: jax.Array, mask: jax.Array) -> jax.Array:
+    """Pearson's r of each column of [batch, columns] over the rows that `mask` [batch] keeps; of a constant one 0, without a gradient."""
+    weight = mask.astype(jnp.float32)[:, None]
+    count = jnp.maximum(jnp.sum(weight), 1.0)
+
+    def standard(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The columns less their means at unit length, and which of them vary by more than rounding."""
+        rows = rows.astype(jnp.float32) * weight
+        centred = (rows - jnp.sum(rows, axis=0, keepdims=True) / count) * weight
+        squares = jnp.sum(centred * centred, axis=0, keepdims=True)
+        varies = squares > ROUNDING * jnp.sum(rows * rows, axis=0, keepdims=True)
+        return centred * jax.lax.rsqrt(jnp.where(varies, squares, 1.0)), varies[0]
+
+    (ours, we_vary), (theirs, they_vary) = standard(prediction), standard(truth)
+    return jnp.where(we_vary & they_vary, jnp.sum(ours * theirs, axis=0), 0.0)
 
 
 def mean_where(values: jax.Array, mask: jax.Array) -> jax.Array:

@@ -14,13 +14,14 @@ a few at a time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import add
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from pathfm.models.precision import float32_products
@@ -40,6 +41,7 @@ class Widths:
     features: int
     vectors: Mapping[str, int]
     dtype: DTypeLike = jnp.float32  # to compute in; parameters are float32
+    starts: Mapping[str, np.ndarray] = field(default_factory=dict)  # what training patients, or a file, give its parameters to start from
 
 
 class Term(Protocol):
@@ -89,6 +91,22 @@ class Bounded(Protocol):
     def bounded(self, params: dict[str, Any]) -> dict[str, Any]: ...
 
 
+@runtime_checkable
+class OfTiles(Protocol):
+    """A term that says more of a patient from all its tiles than from their pooled feature."""
+
+    def predict_of_tiles(self, params: Any, tiles: jax.Array, tile_mask: jax.Array) -> dict[str, jax.Array]:
+        """As `predict`, from features [b, tiles, features] of the tiles that tile_mask [b, tiles] keeps."""
+        ...
+
+
+@runtime_checkable
+class WithInputs(Protocol):
+    """A term some of whose parameters are given and not trained; `inputs` names them, as `a/b`."""
+
+    inputs: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Objective:
     """The tower and its terms with their weights. A single term's parameters lie beside the tower's, several under their names."""
@@ -112,6 +130,12 @@ class Objective:
     @cached_property
     def needs_bank(self) -> bool:
         return any(term.needs_bank for term in self.terms.values())
+
+    @cached_property
+    def inputs(self) -> frozenset[str]:
+        """The names of parameters that are never trained."""
+        own = [(name, term.inputs) for name, term in self.terms.items() if isinstance(term, WithInputs)]
+        return frozenset(one if self._single else f"{name}/{one}" for name, inputs in own for one in inputs)
 
     def init(self, rng: jax.Array) -> dict[str, Any]:
         """Parameters, float32; the image tower lies under `image`."""
@@ -170,8 +194,14 @@ class Objective:
     @float32_products
     def predict(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> dict[str, dict[str, jax.Array]]:
         """What each term says of patients, from normalised images [b, tiles, height, width, 3] and tile_mask [b, tiles]."""
-        bag = self.tower.bags(params, images, tile_mask)
-        return {name: term.predict(self.own(params, name), bag) for name, term in self.terms.items()}
+        tiles = self.tower.tiles(params, images)
+        bag = self.tower.pooled(params, tiles, tile_mask)
+        return {
+            name: term.predict_of_tiles(self.own(params, name), tiles, tile_mask)
+            if isinstance(term, OfTiles)
+            else term.predict(self.own(params, name), bag)
+            for name, term in self.terms.items()
+        }
 
     def warnings(self, validation: Mapping[str, float]) -> list[str]:
         """The terms' sentences on their last metrics on validation patients."""

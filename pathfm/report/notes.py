@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pathfm.modalities.pathways import MEAN_Z, asks_for_pathways
 from pathfm.report.evaluations import HEADLINE, Evaluation
 from pathfm.report.trainings import Group, Trainings, apart, partly
 from pathfm.report.warnings import warnings_of
@@ -47,6 +48,7 @@ def notes_of(
             f"{ARROWS['up']}, {ARROWS['down']}: a difference that leaves 0 out together with all other tasks of its row (band of 95 % "
             "over the family); an interval may leave 0 out by itself without one"
         )
+    yield from _pathways(evaluations)
     yield from _trainings(groups)
     for base, all_tuned in pairs:
         for one in (base, *all_tuned):
@@ -84,6 +86,14 @@ def _units(rows: Sequence[Any], columns: dict[str, str]) -> Iterator[Note]:
             said.setdefault("; or ".join(units), []).append(column)
     for unit, names in said.items():
         yield Note(f"unit of the intervals of {', '.join(names)}: {unit}")
+
+
+def _pathways(evaluations: Sequence[Evaluation]) -> Iterator[Note]:
+    """That expression is of gene sets and not of genes, where it is."""
+    choices = dict.fromkeys(choice for one in evaluations if asks_for_pathways(choice := one.about.get("panel_choice") or ""))
+    for choice in choices:
+        how = "the mean z-score of its genes" if choice.startswith(f"{MEAN_Z}:") else "its ssGSEA"
+        yield Note(f"expression of {choice} is that of gene sets, each {how}: where a gene is named, it is a set")
 
 
 def _trainings(groups: Sequence[Group]) -> Iterator[Note]:

@@ -3,7 +3,8 @@
 `TermSettings.kinds` knows them; a term from elsewhere joins with `@term`, for example in a config file.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from pathfm.settings.schema import Tagged
@@ -18,6 +19,7 @@ class TermSettings(Tagged):
     kinds: ClassVar[dict[str, type]] = {}
     short: ClassVar[str] = "weight"
     says: ClassVar[str] = "trained by an objective that is not described here"  # of a tower trained with it, for those who get the weights
+    files: ClassVar[tuple[str, ...]] = ()  # keys that hold paths
     made_by: ClassVar[Any]
 
     name: str
@@ -113,3 +115,10 @@ def terms_of(objective: TermSettings) -> dict[str, TermSettings]:
 def modalities_of(objective: TermSettings) -> list[str]:
     """The modalities whose vectors the terms need."""
     return sorted({modality for one in terms_of(objective).values() if (modality := getattr(one, "modality", None))})
+
+
+def on_card(objective: TermSettings) -> dict[str, Any]:
+    """The settings of an objective as cards name them: all fields, files without their folders."""
+    if isinstance(objective, Joint):
+        return asdict(objective) | {"terms": {name: on_card(one) for name, one in objective.terms.items()}}
+    return asdict(objective) | {key: Path(path).name for key in objective.files if (path := getattr(objective, key))}

@@ -54,7 +54,9 @@ class AugmentConfig:
 class ModalityConfig:
     """Which features of a modality a model sees, fitted on training patients."""
 
-    panel: str = "all"  # "all", or for genes "predictable:N", "protein_coding", "hvg:N", "hallmark", "gmt:FILE", "list:FILE"
+    # "all", or for genes "predictable:N", "protein_coding", "hvg:N", "hallmark", "gmt:FILE", "list:FILE"; or scores of gene sets,
+    # "pathways:FILE" or "ssgsea:FILE"
+    panel: str = "all"
     residual: str = "none"  # what is taken away: the mean of the hospital ("site"), of the "cancer" type, "cancer_and_site"
 
     def __post_init__(self):

@@ -1,6 +1,7 @@
 """AdamW by rules over parameter names; a frozen parameter has no part in it."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -17,10 +18,14 @@ BLOCK = re.compile(r"image/blocks_(\d+)/.*")
 BEFORE_BLOCKS = re.compile(r"image/(patch_embedding/.*|class_token|registers|position)")
 
 
-def trained(config: OptimizerConfig, params: Any, tower: bool = True) -> Any:
-    """For each parameter of the names and shapes given whether it is trained: frozen by no rule and, without `tower`, not of the ViT."""
+def trained(config: OptimizerConfig, params: Any, tower: bool = True, inputs: Collection[str] = ()) -> Any:
+    """For each parameter of the names and shapes given whether it is trained: frozen by no rule, none of the `inputs` and, without `tower`,
+    not of the ViT.
+    """
     frozen = matched(params, [(pattern, True) for pattern in config.freeze], False)
-    chosen = jax.tree.map(lambda is_frozen, name: not is_frozen and (tower or not name.startswith("image/")), frozen, names(params))
+    chosen = jax.tree.map(
+        lambda is_frozen, name: not is_frozen and name not in inputs and (tower or not name.startswith("image/")), frozen, names(params)
+    )
     if not any(jax.tree.leaves(chosen)):
         raise InputError(f"the rules {', '.join(config.freeze)} freeze every parameter; nothing is left to train")
     return chosen

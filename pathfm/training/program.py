@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pathfm.errors import InputError
 from pathfm.input.augment import augmented, patient_keys
@@ -46,6 +47,7 @@ class Facts:
     tile: int
     widths: Mapping[str, int]
     patients: int
+    starts: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # of the parameters of terms, by the names of the terms
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +107,11 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
     dtype = compute_type(config.dtype, platform)
     lora = config.lora if config.lora.rank else None
     image = ImageTower(tower.spec, config.pooling, dtype, cast(Remat, config.remat), facts.tile, lora)
-    objective = make_objective(config.objective, image, Widths(tower.spec.features, facts.widths, dtype))
+    objective = make_objective(config.objective, image, Widths(tower.spec.features, facts.widths, dtype), facts.starts)
     prepare = preparation(objective.views, config.augment, tower)
 
     shapes = jax.eval_shape(objective.init, jax.random.key(config.seed))
-    chosen = trained(config.optimizer, shapes, tower=lora is None)
+    chosen = trained(config.optimizer, shapes, tower=lora is None, inputs=objective.inputs)
     optimizer = make_optimizer(config.optimizer, shapes, chosen, durations.steps, durations.warmup)
 
     def initial(key: jax.Array) -> State:

@@ -19,6 +19,7 @@ from jax.experimental import multihost_utils
 from pathfm.errors import InputError
 from pathfm.files import quiet_abandoned_reads, read_json, reason, refuse_full_disk, write_json
 from pathfm.modalities.panel import Panel
+from pathfm.modalities.pathways import read_panel
 from pathfm.models.vit import ViTSpec
 from pathfm.settings.terms import EXPRESSION
 from pathfm.weights.card import Card, check_parameters, read_card
@@ -102,7 +103,7 @@ def open_weights(path: str | Path) -> Weights:
         )
     if "pooling" in params:  # cards of format 1 did not say so
         card = replace(card, pooling="attention")
-    panels = {name: Panel.read(folder / panel_file(name)) for name in card.modalities}
+    panels = {name: read_panel(folder / panel_file(name)) for name in card.modalities}
     patients = read_json(folder / "patients.json")
     if not isinstance(patients, list) or not all(isinstance(patient, str) for patient in patients):
         raise InputError(f"{folder / 'patients.json'} is not a list of patients")

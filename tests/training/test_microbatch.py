@@ -11,6 +11,7 @@ from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
 from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.objective import Widths
+from pathfm.settings.regression_terms import COUNTS, LIBRARY, GeneQuery, NegativeBinomial, Pearson
 from pathfm.settings.terms import Contrastive, Direct, Joint, Views
 from pathfm.settings.training import MeshConfig
 from pathfm.training.mesh import batch_sharding, make_mesh
@@ -25,6 +26,9 @@ OBJECTIVES = {
     "direct": Direct(hidden=16),
     "views": Views(projection=16),
     "joint": Joint(terms={"direct": Direct(weight=0.5), "views": Views(projection=8)}),
+    "pearson": Pearson(),
+    "negative_binomial": NegativeBinomial(),
+    "gene_query": GeneQuery(width=8, heads=2, gene_width=8),
 }
 
 
@@ -39,7 +43,11 @@ def batch_of(patients=16, tiles=2):
         "tile_mask": mask,
         "patient": identity,
         "site": np.zeros(patients, np.int32),
-        "vectors": {"expression": rng.normal(size=(patients, GENES)).astype(np.float32)},
+        "vectors": {
+            "expression": rng.normal(size=(patients, GENES)).astype(np.float32),
+            COUNTS: rng.poisson(20, (patients, GENES)).astype(np.float32),
+            LIBRARY: rng.uniform(10, 30, (patients, 1)).astype(np.float32),
+        },
         "present": {"expression": np.arange(patients) != 5},  # a patient without RNA
     }
 
@@ -82,6 +90,9 @@ def compiled(objective, params, batch, size, sharding=None):
         ("contrastive", "attention", 4),
         pytest.param("views", "mean", 8, marks=pytest.mark.long),
         ("joint", "attention", 1),
+        ("pearson", "mean", 4),
+        pytest.param("negative_binomial", "mean", 2, marks=pytest.mark.long),
+        pytest.param("gene_query", "mean", 8, marks=pytest.mark.long),
     ],
 )
 def test_parts_give_the_numbers_of_the_whole_batch(name, pooling, size):

@@ -10,6 +10,7 @@ import pytest
 
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
+from pathfm.settings.regression_terms import COUNTS, LIBRARY, GeneQuery, NegativeBinomial, Pearson
 from pathfm.settings.terms import Contrastive, Direct, Joint, Views
 from pathfm.settings.training import MeshConfig, OptimizerConfig, TrainConfig
 from pathfm.training import mesh as meshes
@@ -19,10 +20,13 @@ from pathfm.training.program import Facts, Tower, make_program, preparation
 from pathfm.training.step import Ahead
 
 TOWER = Tower(ViTSpec(width=64, depth=1, heads=2, mlp_width=128, patch=8, image_size=16), (0.5,) * 3, (0.5,) * 3)
-FACTS = Facts(tile=16, widths={"expression": 48}, patients=100)
+FACTS = Facts(tile=16, widths={"expression": 48, COUNTS: 48, LIBRARY: 1}, patients=100)
 OBJECTIVES = {
     "contrastive": Contrastive(projection=32, hidden=64),
     "joint": Joint(terms={"direct": Direct(), "views": Views(projection=32)}),
+    "regression": Joint(
+        terms={"pearson": Pearson(), "reads": NegativeBinomial(name="negative_binomial"), "gene_query": GeneQuery(width=32, gene_width=16)}
+    ),
 }
 
 
@@ -37,8 +41,12 @@ def batch_of(step, patients=16, tiles=2):
         "tile_mask": mask,
         "patient": identity,
         "site": np.zeros(patients, np.int32),
-        "vectors": {"expression": rng.normal(size=(patients, 48)).astype(np.float32)},
-        "present": {"expression": np.ones(patients, bool)},
+        "vectors": {
+            "expression": rng.normal(size=(patients, 48)).astype(np.float32),
+            COUNTS: rng.poisson(20, (patients, 48)).astype(np.float32),
+            LIBRARY: rng.uniform(10, 30, (patients, 1)).astype(np.float32),
+        },
+        "present": dict.fromkeys(("expression", COUNTS, LIBRARY), np.ones(patients, bool)),
     }
 
 
@@ -78,7 +86,14 @@ def trained(name, pooling, devices, fsdp, steps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "pooling"), [pytest.param("contrastive", "attention", marks=pytest.mark.long), ("joint", "mean")])
+@pytest.mark.parametrize(
+    ("name", "pooling"),
+    [
+        pytest.param("contrastive", "attention", marks=pytest.mark.long),
+        ("joint", "mean"),
+        pytest.param("regression", "mean", marks=pytest.mark.long),
+    ],
+)
 def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypatch):
     monkeypatch.setattr(meshes, "SMALLEST_SHARDED", 1024)
     expected, losses = trained(name, pooling, 1, 1, steps=20)

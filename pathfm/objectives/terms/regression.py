@@ -24,6 +24,7 @@ class Regression:
     reads: str = "bag"
     additive: bool = True
     needs_bank: bool = False
+    start: float = 0.01  # gain of the head: near zero it starts at the cohort's mean profile, which is zero in the panel's units
 
     @property
     def modality(self) -> str:
@@ -35,27 +36,30 @@ class Regression:
         params = {}
         if hidden:
             params["hidden"] = {"kernel": normal(hidden_rng, width, hidden), "bias": jnp.zeros((hidden,), jnp.float32)}
-        # A head near zero starts at the cohort's mean profile, which is zero in the panel's units.
-        kernel = 0.01 * normal(head_rng, hidden or width, outputs)
+        kernel = self.start * normal(head_rng, hidden or width, outputs)
         return {**params, "head": {"kernel": kernel, "bias": jnp.zeros((outputs,), jnp.float32)}}
 
     def loss(
         self, params: Any, features: Features, batch: Batch, bank: Bank | None, rng: jax.Array, *, train: bool
     ) -> tuple[jax.Array, Metrics]:
         truth, valid = batch["vectors"][self.modality], self.counted(batch)
-        losses = huber(self._head(params, features["bag"]), truth, self.settings.huber)
-        of_mean = mean_where(huber(jnp.zeros_like(truth), truth, self.settings.huber), valid)
+        losses = self.errors(self.head(params, features["bag"]), truth)
+        of_mean = mean_where(self.errors(jnp.zeros_like(truth), truth), valid)
         metrics = {"loss_share": mean_where(losses, valid) / jnp.maximum(of_mean, 1e-12)}
         if not train:
             metrics["effective_rank"] = effective_rank(features["bag"], valid)
         return losses, metrics
+
+    def errors(self, prediction: jax.Array, truth: jax.Array) -> jax.Array:
+        """The loss of each patient [b], from vectors [b, width]."""
+        return huber(prediction, truth, self.settings.huber)
 
     def counted(self, batch: Batch) -> jax.Array:
         return (batch["patient"] >= 0) & batch["present"][self.modality]
 
     def predict(self, params: Any, bag: jax.Array) -> dict[str, jax.Array]:
         """The scaled vector [b, width] under the name of its modality."""
-        return {self.modality: self._head(params, bag)}
+        return {self.modality: self.head(params, bag)}
 
     def warnings(self, validation: Mapping[str, float]) -> list[str]:
         if validation.get("loss_share", 0.0) > 1.0:
@@ -66,7 +70,8 @@ class Regression:
         width, hidden, outputs = self.widths.features, self.settings.hidden, self.widths.vectors[self.modality]
         return 6.0 * batch * (width * hidden + hidden * outputs if hidden else width * outputs)
 
-    def _head(self, params: Any, features: jax.Array) -> jax.Array:
+    def head(self, params: Any, features: jax.Array) -> jax.Array:
+        """[b, width] of the patients' features [b, features]."""
         if self.settings.hidden:
             hidden = params["hidden"]
             features = nn.gelu(features @ hidden["kernel"] + hidden["bias"][None], approximate=False)
