@@ -9,6 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
+from pathfm.objectives.bank import Bank
 from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.objective import Widths
 from pathfm.settings.terms import Contrastive, Direct, Joint, Views
@@ -25,6 +26,8 @@ OBJECTIVES = {
     "direct": Direct(hidden=16),
     "views": Views(projection=16),
     "joint": Joint(terms={"direct": Direct(weight=0.5), "views": Views(projection=8)}),
+    "siglip": Contrastive(projection=16, hidden=32, loss="siglip", targets="diagonal"),
+    "bank": Contrastive(projection=16, hidden=32, negatives="bank"),
 }
 
 
@@ -39,9 +42,18 @@ def batch_of(patients=16, tiles=2):
         "tile_mask": mask,
         "patient": identity,
         "site": np.zeros(patients, np.int32),
+        "cancer": np.zeros(patients, np.int32),
         "vectors": {"expression": rng.normal(size=(patients, GENES)).astype(np.float32)},
         "present": {"expression": np.arange(patients) != 5},  # a patient without RNA
     }
+
+
+def bank_of(objective, patients=100):
+    if not objective.needs_bank:
+        return None
+    codes = np.arange(patients, dtype=np.int32)
+    vectors = np.random.default_rng(1).normal(size=(patients, GENES)).astype(np.float32)
+    return Bank({"expression": vectors}, {"expression": codes % 9 > 0}, codes, codes, codes)
 
 
 def objective_of(name, **more):
@@ -68,7 +80,7 @@ def compiled(objective, params, batch, size, sharding=None):
     encode = encoder(objective, prepare_for(objective), jax.random.key(1), train=True)
 
     def step(params, batch):
-        return value_and_gradients(objective, encode, params, {}, batch, None, jax.random.key(2), size)
+        return value_and_gradients(objective, encode, params, {}, batch, bank_of(objective), jax.random.key(2), size)
 
     shardings = None if sharding is None else (NamedSharding(sharding.mesh, PartitionSpec()), sharding)
     return jax.jit(step, in_shardings=shardings).lower(params, batch).compile()
@@ -76,7 +88,15 @@ def compiled(objective, params, batch, size, sharding=None):
 
 @pytest.mark.parametrize(
     ("name", "pooling", "size"),
-    [("direct", "mean", 1), ("direct", "attention", 8), ("contrastive", "attention", 4), ("views", "mean", 8), ("joint", "attention", 1)],
+    [
+        ("direct", "mean", 1),
+        ("direct", "attention", 8),
+        ("contrastive", "attention", 4),
+        ("views", "mean", 8),
+        ("joint", "attention", 1),
+        ("siglip", "mean", 4),
+        ("bank", "mean", 8),
+    ],
 )
 def test_parts_give_the_numbers_of_the_whole_batch(name, pooling, size):
     objective, batch = objective_of(name, pooling=pooling), batch_of()
