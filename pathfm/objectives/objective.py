@@ -36,13 +36,14 @@ Metrics = dict[str, jax.Array]
 
 @dataclass(frozen=True)
 class Widths:
-    """What a term's heads connect, the width of the tower's feature and of each modality's vector, and in training how many patients."""
+    """What a term's heads connect, the width of the tower's feature and of each modality's vector; and how they are trained."""
 
     features: int
     vectors: Mapping[str, int]
     dtype: DTypeLike = jnp.float32  # to compute in; parameters are float32
     batch: int = 1
     patients: int = 1  # who train, as many as the bank has rows
+    everywhere: jax.sharding.Sharding | None = None  # that of the bank: what is whole on every device of a mesh
 
 
 class Term(Protocol):

@@ -9,7 +9,7 @@ from jax.scipy.special import xlog1py, xlogy
 
 from pathfm.objectives import pairs
 from pathfm.objectives.losses import LOWEST, info_nce, mean_where
-from pathfm.objectives.pairs import Rows, Rule, over_rows, related
+from pathfm.objectives.pairs import Rows, Rule, gathered, over_rows, related
 
 WIDEST_BIAS = 128.0  # no bias beyond it could suit cosines times a scale of 100
 HALVINGS = 30
@@ -39,7 +39,7 @@ def info_nce_of_pairs(images: Rows, vectors: Rows, others: Rows, logit_scale: ja
         total = jax.nn.logsumexp(jnp.where(candidate, logits, LOWEST), axis=1)
         return total - wanted, jnp.log(jnp.maximum(jnp.sum(candidate, axis=1), 1).astype(jnp.float32))
 
-    found = [over_rows(compared, images, others), over_rows(compared, vectors, images)]
+    found = [over_rows(compared, images, others, rule.everywhere), over_rows(compared, vectors, images, rule.everywhere)]
     loss, chance = (0.5 * (mean_where(one, valid) + mean_where(other, valid)) for one, other in zip(*found, strict=True))
     return loss, chance
 
@@ -57,7 +57,7 @@ def siglip(images: Rows, others: Rows, logit_scale: jax.Array, logit_bias: jax.A
         losses = jnp.where(candidate, jax.nn.softplus(jnp.where(positive, -logits, logits)), 0.0)
         return tuple(jnp.sum(one, axis=1, dtype=jnp.float32) for one in (losses, positive, candidate))
 
-    losses, positives, candidates = (jnp.sum(one) for one in over_rows(compared, images, others))
+    losses, positives, candidates = (jnp.sum(one) for one in over_rows(compared, images, others, rule.everywhere))
     count = jnp.maximum(jnp.sum(images.patient >= 0), 1).astype(jnp.float32)
     negatives = candidates - positives
     share = positives / jnp.maximum(candidates, 1.0)
@@ -66,6 +66,8 @@ def siglip(images: Rows, others: Rows, logit_scale: jax.Array, logit_bias: jax.A
 
 def best_bias(images: Rows, others: Rows, logit_scale: jax.Array, rule: Rule) -> jax.Array:
     """The bias under which SigLIP's loss of these pairs is least: as many pairs are expected to belong together as do."""
+
+    others = gathered(others, rule.everywhere)
 
     def compared(rows: Rows, columns: Rows, bias: jax.Array) -> jax.Array:
         positive, candidate = related(rows, columns, rule)

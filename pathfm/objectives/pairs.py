@@ -1,7 +1,7 @@
 """Which image is compared with which vector, and comparisons that hold a few rows of all pairs at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -26,10 +26,11 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """What becomes of a pair of rows; `targets` and `same_cancer` as in `pathfm.settings.terms.Contrastive`."""
+    """What becomes of a pair of rows: `targets` and `same_cancer` as in `pathfm.settings.terms.Contrastive`; and where columns lie."""
 
     targets: str = "masked"
     same_cancer: bool = False
+    everywhere: jax.sharding.Sharding | None = field(default=None, compare=False)  # whole on every device; None: where they are
 
 
 def related(rows: Rows, columns: Rows, rule: Rule) -> tuple[jax.Array, jax.Array]:
@@ -45,12 +46,18 @@ def related(rows: Rows, columns: Rows, rule: Rule) -> tuple[jax.Array, jax.Array
     return positive, candidate
 
 
-def over_rows(function: Callable[[Rows, Rows], Any], rows: Rows, columns: Rows) -> Any:
+def gathered(arrays: Any, everywhere: jax.sharding.Sharding | None) -> Any:
+    """The arrays laid out as `everywhere` says: once, where XLA would gather them anew for each chunk of rows."""
+    return arrays if everywhere is None else jax.tree.map(lambda array: jax.lax.with_sharding_constraint(array, everywhere), arrays)
+
+
+def over_rows(function: Callable[[Rows, Rows], Any], rows: Rows, columns: Rows, everywhere: jax.sharding.Sharding | None = None) -> Any:
     """`function(rows, columns)`, arrays [n, ...] of each row alone, computed for at most CHUNK rows at a time.
 
     No array of all pairs [n, m] is there at any time, in the gradient neither: each chunk is computed again for it. Neighbours go to
-    different chunks, so that every device has rows in all of them.
+    different chunks, so that every device has rows in all of them; columns lie `everywhere`.
     """
+    columns = gathered(columns, everywhere)
     count = len(rows.patient)
     parts = -(-count // CHUNK)
     if parts == 1:
@@ -70,11 +77,11 @@ def over_rows(function: Callable[[Rows, Rows], Any], rows: Rows, columns: Rows) 
     return jax.tree.map(joined, found)
 
 
-def retrieved(images: Rows, vectors: Rows) -> jax.Array:
+def retrieved(images: Rows, vectors: Rows, everywhere: jax.sharding.Sharding | None = None) -> jax.Array:
     """Whether the vector nearest to an image is the same patient's, bool [n]; `vectors` are those of the same batch."""
 
     def nearest(rows: Rows, columns: Rows) -> jax.Array:
         cosines = jnp.where((columns.patient >= 0)[None, :], rows.unit @ columns.unit.T, -2.0)
         return columns.patient[jnp.argmax(cosines, axis=1)] == rows.patient
 
-    return over_rows(nearest, images, vectors)
+    return over_rows(nearest, images, vectors, everywhere)

@@ -105,7 +105,8 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
     dtype = compute_type(config.dtype, platform)
     lora = config.lora if config.lora.rank else None
     image = ImageTower(tower.spec, config.pooling, dtype, cast(Remat, config.remat), facts.tile, lora)
-    objective = make_objective(config.objective, image, Widths(tower.spec.features, facts.widths, dtype, config.batch, facts.patients))
+    widths = Widths(tower.spec.features, facts.widths, dtype, config.batch, facts.patients, replicated(mesh))
+    objective = make_objective(config.objective, image, widths)
     prepare = preparation(objective.views, config.augment, tower)
 
     shapes = jax.eval_shape(objective.init, jax.random.key(config.seed))

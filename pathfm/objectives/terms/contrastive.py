@@ -24,7 +24,7 @@ from pathfm.objectives.losses import (
 )
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
 from pathfm.objectives.pair_losses import best_bias, info_nce_of_pairs, siglip
-from pathfm.objectives.pairs import Rows, Rule, retrieved
+from pathfm.objectives.pairs import Rows, Rule, gathered, retrieved
 from pathfm.settings import terms
 
 ANOTHER = 2**31 - 1  # the number of every patient of the bank who is not in the batch
@@ -68,9 +68,10 @@ class Contrastive:
         others = vectors
         if self.needs_bank:
             assert bank is not None
-            further = self._rows_of_bank(params, bank, batch["patient"], rng, train)
-            others = jax.tree.map(lambda one, other: jnp.concatenate([one, other]), vectors, further)
-        scale, rule = logit_scale(params, self.settings), Rule(self.settings.targets, self.settings.same_cancer)
+            both = gathered((vectors, self._rows_of_bank(params, bank, batch["patient"], rng, train)), self.widths.everywhere)
+            others = jax.tree.map(lambda *rows: jnp.concatenate(rows), *both)
+        scale = logit_scale(params, self.settings)
+        rule = Rule(self.settings.targets, self.settings.same_cancer, self.widths.everywhere)
         metrics = {"logit_scale": scale}
         if self.settings.loss == "siglip":
             loss, chance = siglip(images, others, scale, params["logit_bias"], rule)
@@ -153,7 +154,7 @@ class Contrastive:
 
         there = bank.present[self.modality]
         if train:
-            there &= ~jnp.isin(bank.patient, in_batch, method="sort")  # without an array of all pairs
+            there &= ~jnp.isin(bank.patient, gathered(in_batch, self.widths.everywhere), method="sort")  # holds no array of all pairs
         return Rows(
             encoded_in_chunks(encode, bank.vectors[self.modality]),
             jnp.where(there, ANOTHER, -1),
@@ -166,7 +167,7 @@ class Contrastive:
         valid = images.patient >= 0
         gap = row_mean(images.unit, valid) - row_mean(vectors.unit, valid)
         return {
-            "retrieval_at_1": mean_where(retrieved(images, vectors).astype(jnp.float32), valid),
+            "retrieval_at_1": mean_where(retrieved(images, vectors, self.widths.everywhere).astype(jnp.float32), valid),
             "effective_rank": effective_rank(images.unit, valid),
             "modality_gap": jnp.sqrt(jnp.sum(gap * gap)),
         }
