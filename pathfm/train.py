@@ -21,6 +21,7 @@ from pathfm.errors import InputError, StoppedEarly
 from pathfm.features.predictable import learn_panel
 from pathfm.folders.run import RunFolder
 from pathfm.input.bags import Bags, batches
+from pathfm.input.repeats import refuse_repeats
 from pathfm.input.schedule import Schedule
 from pathfm.input.starts import hashes
 from pathfm.input.training_data import Part, TrainingData, open_training_data
@@ -66,6 +67,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
 
     train = data.train.index
     schedule = Schedule(len(train.patients), config.batch, config.seed)
+    refuse_repeats(config.objective, schedule)
     durations = Durations.of(config, schedule)
     facts = Facts(train.tile, data.widths, len(train.patients), data.starts)
     program = make_program(config, image_tower(config, base, train.tile), facts, durations, mesh).compiled()
@@ -83,7 +85,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
         f"{config.tiles} tile(s) each, on {mesh.devices.size} {jax.devices()[0].platform} device(s)"
     )
 
-    bags = Bags(train, data.train.vectors, data.train.site, schedule, config.tiles, steps, slots)
+    bags = Bags(train, data.train.vectors, data.train.site, data.train.cancer, schedule, config.tiles, steps, slots)
     stream = batches(bags, len(slots), step, config.threads, config.workers)
     validate = Validation(data.validation, config, slots)
     clock = Clock(config.batch, program.objective.flops(config.batch, config.tiles))

@@ -103,9 +103,18 @@ class Bags:
     """
 
     def __init__(
-        self, index: TileIndex, vectors: Mapping[str, Vectors], site: np.ndarray, order: Order, tiles: int, steps: int, slots: range
+        self,
+        index: TileIndex,
+        vectors: Mapping[str, Vectors],
+        site: np.ndarray,
+        cancer: np.ndarray,
+        order: Order,
+        tiles: int,
+        steps: int,
+        slots: range,
     ):
-        self._index, self._vectors, self._site, self._order = index, vectors, site, order
+        self._index, self._vectors, self._order = index, vectors, order
+        self._codes = {"site": site, "cancer": cancer}
         self._tiles, self._steps, self._slots = tiles, steps, slots
         self._records = OpenRecords(index)
 
@@ -120,7 +129,7 @@ class Bags:
         bag = read_bag(self._index, self._records, patient, tiles, self._tiles)
         if wanted is None:
             bag["patient"] = np.int32(-1)
-        bag["site"] = self._site[patient]
+        bag |= {name: codes[patient] for name, codes in self._codes.items()}
         bag["vectors"] = {name: vectors.values[patient] for name, vectors in self._vectors.items()}
         bag["present"] = {name: vectors.present[patient] for name, vectors in self._vectors.items()}
         return bag

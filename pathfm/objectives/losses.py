@@ -64,12 +64,12 @@ def _within(log_scale: jax.Array, settings: terms.Contrastive | terms.Views) -> 
     return jnp.clip(log_scale, 0.0, math.log(settings.max_logit_scale))
 
 
-def nothing_learned(validation: Mapping[str, float], max_logit_scale: float) -> list[str]:
+def nothing_learned(validation: Mapping[str, float], max_logit_scale: float, stayed_at: str = "ln(batch)") -> list[str]:
     """Sentences for the user where a contrastive loss shows on validation patients that nothing was learned."""
     found = []
     if validation.get("loss_share", 0.0) > LEARNED_NOTHING:
         found.append(
-            "the loss on validation patients stayed at ln(batch): contrastive training has learned nothing that holds for other patients"
+            f"the loss on validation patients stayed at {stayed_at}: contrastive training has learned nothing that holds for other patients"
         )
     if validation.get("logit_scale", 0.0) >= max_logit_scale * (1 - 1e-5):
         found.append(f"the logit scale reached its bound of {max_logit_scale:g}")

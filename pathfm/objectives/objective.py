@@ -6,6 +6,7 @@ A batch holds, for `b` patients,
     tile_mask  bool [b, tiles]
     patient    int32 [b], -1 is padding
     site       int32 [b], -1 where unknown
+    cancer     int32 [b], -1 where unknown
     vectors    {modality: float32 [b, width]}
     present    {modality: bool [b]}, whether the patient has it
 
@@ -36,11 +37,14 @@ Metrics = dict[str, jax.Array]
 
 @dataclass(frozen=True)
 class Widths:
-    """What a term's heads connect: the width of the tower's feature, and of each modality's vector."""
+    """What a term's heads connect, the width of the tower's feature and of each modality's vector; and how they are trained."""
 
     features: int
     vectors: Mapping[str, int]
     dtype: DTypeLike = jnp.float32  # to compute in; parameters are float32
+    batch: int = 1
+    patients: int = 1  # who train, as many as the bank has rows
+    everywhere: jax.sharding.Sharding | None = None  # that of the bank: what is whole on every device of a mesh
     starts: Mapping[str, np.ndarray] = field(default_factory=dict)  # what training patients, or a file, give its parameters to start from
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from pathfm.settings.schema import Tagged
 
 EXPRESSION = "expression"  # the modality that pairs.parquet pairs with slides
+CONTRASTS = {"loss": ("infonce", "siglip"), "targets": ("masked", "diagonal", "multi"), "negatives": ("batch", "bank")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Direct(TermSettings):
 @term
 @dataclass(frozen=True, kw_only=True)
 class Contrastive(TermSettings):
-    """A patient's image embedding and expression embedding find each other among the patients of the batch."""
+    """A patient's image embedding and expression embedding find each other among other patients'; docs/objectives.md has the sources."""
 
     made_by: ClassVar[str] = "pathfm.objectives.terms.contrastive:Contrastive"
     says: ClassVar[str] = "tuned to tell which bulk gene expression belongs to a tile's patient"
@@ -70,6 +71,22 @@ class Contrastive(TermSettings):
     temperature: float = 0.07  # at the start; learned
     max_logit_scale: float = 100.0
     noise: float = 0.0  # standard deviation of noise added to the scaled expression
+    loss: str = "infonce"  # or "siglip"
+    targets: str = "masked"  # what a row's own patient is to it in other rows: "masked" out, a negative ("diagonal"), a positive ("multi")
+    negatives: str = "batch"  # whose expression an image is told from: of the "batch", or of all training patients (the "bank")
+    same_cancer: bool = False  # negatives are of the patient's own cancer type alone
+    bias: float | None = None  # of SigLIP at the start, learned; None: minus the log of a row's negatives
+
+    def __post_init__(self):
+        super().__post_init__()
+        for key, known in CONTRASTS.items():
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key} of {self.name} is {getattr(self, key)!r}; known are {', '.join(known)}")
+
+    @property
+    def refuses_repeats(self) -> bool:
+        """Whether a patient must not be in a batch twice: each pair that is no target is then a certain negative."""
+        return self.loss == "siglip" and self.targets == "diagonal"
 
 
 @term

@@ -107,7 +107,8 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
     dtype = compute_type(config.dtype, platform)
     lora = config.lora if config.lora.rank else None
     image = ImageTower(tower.spec, config.pooling, dtype, cast(Remat, config.remat), facts.tile, lora)
-    objective = make_objective(config.objective, image, Widths(tower.spec.features, facts.widths, dtype), facts.starts)
+    widths = Widths(tower.spec.features, facts.widths, dtype, config.batch, facts.patients, replicated(mesh))
+    objective = make_objective(config.objective, image, widths, facts.starts)
     prepare = preparation(objective.views, config.augment, tower)
 
     shapes = jax.eval_shape(objective.init, jax.random.key(config.seed))
@@ -175,6 +176,7 @@ def batch_shapes(config: TrainConfig, facts: Facts) -> Batch:
         "tile_mask": jax.ShapeDtypeStruct((rows, tiles), bool),
         "patient": jax.ShapeDtypeStruct((rows,), jnp.int32),
         "site": jax.ShapeDtypeStruct((rows,), jnp.int32),
+        "cancer": jax.ShapeDtypeStruct((rows,), jnp.int32),
         "vectors": {name: jax.ShapeDtypeStruct((rows, width), jnp.float32) for name, width in facts.widths.items()},
         "present": {name: jax.ShapeDtypeStruct((rows,), bool) for name in facts.widths},
     }

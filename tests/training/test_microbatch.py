@@ -9,6 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
+from pathfm.objectives.bank import Bank
 from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.objective import Widths
 from pathfm.settings.regression_terms import COUNTS, LIBRARY, GeneQuery, NegativeBinomial, Pearson
@@ -29,6 +30,8 @@ OBJECTIVES = {
     "pearson": Pearson(),
     "negative_binomial": NegativeBinomial(),
     "gene_query": GeneQuery(width=8, heads=2, gene_width=8),
+    "siglip": Contrastive(projection=16, hidden=32, loss="siglip", targets="diagonal"),
+    "bank": Contrastive(projection=16, hidden=32, negatives="bank"),
 }
 
 
@@ -48,8 +51,17 @@ def batch_of(patients=16, tiles=2):
             COUNTS: rng.poisson(20, (patients, GENES)).astype(np.float32),
             LIBRARY: rng.uniform(10, 30, (patients, 1)).astype(np.float32),
         },
+        "cancer": np.zeros(patients, np.int32),
         "present": {"expression": np.arange(patients) != 5},  # a patient without RNA
     }
+
+
+def bank_of(objective, patients=100):
+    if not objective.needs_bank:
+        return None
+    codes = np.arange(patients, dtype=np.int32)
+    vectors = np.random.default_rng(1).normal(size=(patients, GENES)).astype(np.float32)
+    return Bank({"expression": vectors}, {"expression": codes % 9 > 0}, codes, codes, codes)
 
 
 def objective_of(name, **more):
@@ -76,7 +88,7 @@ def compiled(objective, params, batch, size, sharding=None):
     encode = encoder(objective, prepare_for(objective), jax.random.key(1), train=True)
 
     def step(params, batch):
-        return value_and_gradients(objective, encode, params, {}, batch, None, jax.random.key(2), size)
+        return value_and_gradients(objective, encode, params, {}, batch, bank_of(objective), jax.random.key(2), size)
 
     shardings = None if sharding is None else (NamedSharding(sharding.mesh, PartitionSpec()), sharding)
     return jax.jit(step, in_shardings=shardings).lower(params, batch).compile()
@@ -93,6 +105,8 @@ def compiled(objective, params, batch, size, sharding=None):
         ("pearson", "mean", 4),
         pytest.param("negative_binomial", "mean", 2, marks=pytest.mark.long),
         pytest.param("gene_query", "mean", 8, marks=pytest.mark.long),
+        ("siglip", "mean", 4),
+        pytest.param("bank", "mean", 8, marks=pytest.mark.long),
     ],
 )
 def test_parts_give_the_numbers_of_the_whole_batch(name, pooling, size):

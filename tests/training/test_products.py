@@ -12,6 +12,7 @@ from pathfm.training.program import Facts, Tower, make_program
 
 TOWER = Tower(ViTSpec(width=32, depth=1, heads=2, mlp_width=64, patch=8, image_size=16, mlp="swiglu"), (0.5,) * 3, (0.5,) * 3)
 TERMS = {"direct": Direct(hidden=8), "contrastive": Contrastive(projection=8, hidden=16), "views": Views(projection=8)}
+TERMS |= {"siglip": Contrastive(projection=8, hidden=16, loss="siglip", negatives="bank")}
 
 
 def products(lowered) -> list[str]:
@@ -27,6 +28,7 @@ def abstract_batch() -> dict:
         "tile_mask": array(4, 2, dtype="bool"),
         "patient": array(4, dtype="int32"),
         "site": array(4, dtype="int32"),
+        "cancer": array(4, dtype="int32"),
         "vectors": {"expression": array(4, 12)},
         "present": {"expression": array(4, dtype="bool")},
     }
@@ -41,7 +43,7 @@ def test_no_product_of_float32_is_left_to_the_device(dtype, lora):
     )
     batch = abstract_batch()
     for step in (program.train_step, program.evaluate_step):
-        found = products(step.lower(program.state_shapes, batch, None))
+        found = products(step.lower(program.state_shapes, batch, program.bank_shapes))
         exact = [line for line in found if "precision = [HIGHEST, HIGHEST]" in line]
         of_float32 = [line for line in found if "bf16" not in line]
         assert len(of_float32) > 10

@@ -10,12 +10,15 @@ import pytest
 
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
+from pathfm.objectives import bank as banks
+from pathfm.objectives import pairs
+from pathfm.objectives.bank import Bank
 from pathfm.settings.regression_terms import COUNTS, LIBRARY, GeneQuery, NegativeBinomial, Pearson
 from pathfm.settings.terms import Contrastive, Direct, Joint, Views
 from pathfm.settings.training import MeshConfig, OptimizerConfig, TrainConfig
 from pathfm.training import mesh as meshes
 from pathfm.training.durations import Durations
-from pathfm.training.mesh import batch_sharding, make_mesh, on_devices, state_shardings
+from pathfm.training.mesh import batch_sharding, make_mesh, on_devices, replicated, state_shardings
 from pathfm.training.program import Facts, Tower, make_program, preparation
 from pathfm.training.step import Ahead
 
@@ -27,6 +30,8 @@ OBJECTIVES = {
     "regression": Joint(
         terms={"pearson": Pearson(), "reads": NegativeBinomial(name="negative_binomial"), "gene_query": GeneQuery(width=32, gene_width=16)}
     ),
+    "siglip": Contrastive(projection=32, hidden=64, loss="siglip", targets="multi", same_cancer=True),
+    "bank": Contrastive(projection=32, hidden=64, negatives="bank", same_cancer=True, noise=0.1),
 }
 
 
@@ -47,7 +52,14 @@ def batch_of(step, patients=16, tiles=2):
             LIBRARY: rng.uniform(10, 30, (patients, 1)).astype(np.float32),
         },
         "present": dict.fromkeys(("expression", COUNTS, LIBRARY), np.ones(patients, bool)),
+        "cancer": (identity % 3).astype(np.int32),
     }
+
+
+def bank_of(patients=100):
+    vectors = np.random.default_rng(9).normal(size=(patients, 48)).astype(np.float32)
+    codes = np.arange(patients, dtype=np.int32)
+    return Bank({"expression": vectors}, {"expression": codes % 7 > 0}, codes, codes % 3, codes % 5)
 
 
 COLLECTIVE = re.compile(r" (?:all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
@@ -68,19 +80,21 @@ def trained(name, pooling, devices, fsdp, steps):
     program = make_program(config, TOWER, FACTS, Durations(steps, warmup=2, evaluate_every=steps, log_every=1), mesh)
     objective, prepare, batched = program.objective, preparation(program.objective.views, config.augment, TOWER), batch_sharding(mesh)
 
-    def loss(params, batch):
+    bank = jax.device_put(bank_of(), replicated(mesh)) if objective.needs_bank else None
+
+    def loss(params, batch, bank):
         encoded = objective.encode(params, prepare(batch, jax.random.key(5), True))
-        return objective.loss(params, encoded, batch, None, jax.random.key(6), train=True)[0]
+        return objective.loss(params, encoded, batch, bank, jax.random.key(6), train=True)[0]
 
     state = program.start(0, base=None)
-    gradients = jax.jit(jax.grad(loss), in_shardings=(program.shardings.params, batched))(state.params, on_devices(batched, batch_of(0)))
     first = on_devices(batched, batch_of(0))
-    train_step = program.train_step.lower(state, first, None).compile()
+    gradients = jax.jit(jax.grad(loss), in_shardings=(program.shardings.params, batched, replicated(mesh)))(state.params, first, bank)
+    train_step = program.train_step.lower(state, first, bank).compile()
     collectives = COLLECTIVE.findall(train_step.as_text())
     assert devices * len(collectives) <= int(os.environ["NPROC"]), "XLA may wait for ever; see tests/conftest.py"
     losses = []
     for number in range(steps):
-        state, metrics = train_step(state, on_devices(batched, batch_of(number % 4)), None)
+        state, metrics = train_step(state, on_devices(batched, batch_of(number % 4)), bank)
         losses.append(float(metrics["loss"]))
     return jax.tree.map(np.asarray, gradients), losses
 
@@ -91,11 +105,14 @@ def trained(name, pooling, devices, fsdp, steps):
     [
         pytest.param("contrastive", "attention", marks=pytest.mark.long),
         ("joint", "mean"),
-        pytest.param("regression", "mean", marks=pytest.mark.long),
+        *(pytest.param(name, "mean", marks=pytest.mark.long) for name in ("regression", "siglip", "bank")),
     ],
 )
 def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypatch):
     monkeypatch.setattr(meshes, "SMALLEST_SHARDED", 1024)
+    if name in ("siglip", "bank"):
+        monkeypatch.setattr(pairs, "CHUNK", 8)
+        monkeypatch.setattr(banks, "CHUNK", 32)
     expected, losses = trained(name, pooling, 1, 1, steps=20)
     leaves = jax.tree.leaves(expected)
     whole = np.sqrt(sum(np.sum(leaf**2) for leaf in leaves))
