@@ -5,7 +5,7 @@ from typing import Any
 
 from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.objective import Objective, Widths
-from pathfm.settings.terms import TermSettings, terms_of
+from pathfm.settings.terms import Joint, TermSettings, terms_of
 
 
 def make_objective(settings: TermSettings, tower: ImageTower, widths: Widths) -> Objective:
@@ -15,6 +15,7 @@ def make_objective(settings: TermSettings, tower: ImageTower, widths: Widths) ->
         tower,
         {name: _implementation(one.made_by)(one, widths) for name, one in terms.items()},
         {name: one.weight for name, one in terms.items()},
+        settings.balance if isinstance(settings, Joint) else "none",
     )
 
 

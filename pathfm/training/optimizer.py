@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from pathfm.errors import InputError
+from pathfm.objectives.image_tower import BASE_IMAGE
 from pathfm.settings.training import OptimizerConfig
 from pathfm.training.rules import divided, matched, names, parsed
 
@@ -20,6 +21,8 @@ BEFORE_BLOCKS = re.compile(r"image/(patch_embedding/.*|class_token|registers|pos
 def trained(config: OptimizerConfig, params: Any, tower: bool = True) -> Any:
     """For each parameter of the names and shapes given whether it is trained: frozen by no rule and, without `tower`, not of the ViT."""
     frozen = matched(params, [(pattern, True) for pattern in config.freeze], False)
+    if BASE_IMAGE in params:
+        frozen = frozen | {BASE_IMAGE: jax.tree.map(lambda _: True, params[BASE_IMAGE])}
     chosen = jax.tree.map(lambda is_frozen, name: not is_frozen and (tower or not name.startswith("image/")), frozen, names(params))
     if not any(jax.tree.leaves(chosen)):
         raise InputError(f"the rules {', '.join(config.freeze)} freeze every parameter; nothing is left to train")

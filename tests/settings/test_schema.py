@@ -112,7 +112,7 @@ def test_recipes_are_found_by_name_and_all_keys_are_listed():
     assert {"contrastive", "direct", "views", "evaluate"} <= set(shipped())
     text = usage("pathfm.train")
     assert "--config.objective.name=direct|contrastive|views|joint" in text and "--config.objective.noise=0.0  (contrastive)" in text
-    with pytest.raises(InputError, match="there is no config file nowhere; shipped recipes are contrastive, direct"):
+    with pytest.raises(InputError, match="there is no config file nowhere; shipped recipes are .*contrastive, direct"):
         parsed(config="nowhere")
 
 
