@@ -38,13 +38,18 @@ def objective_of(settings, **tower):
 
 def moved(params):
     """The parameters, the tower's no more those of the base."""
-    return params | {
-        "image": jax.tree.map(lambda leaf: leaf + 0.1 * jnp.asarray(RNG.normal(size=leaf.shape), jnp.float32), params["image"])
-    }
+    return params | {"image": jax.tree.map(lambda leaf: leaf + 0.1 * RNG.normal(size=leaf.shape).astype(np.float32), params["image"])}
+
+
+def started(objective):
+    return jax.jit(objective.init)(jax.random.key(0))
 
 
 def loss_of(objective, params, batch):
-    return objective.loss(params, objective.encode(params, batch), batch, None, jax.random.key(1), train=True)
+    def loss(params, batch):
+        return objective.loss(params, objective.encode(params, batch), batch, None, jax.random.key(1), train=True)
+
+    return jax.jit(loss)(params, batch)
 
 
 def test_the_distances_are_scipys_and_agree_on_rows_of_one_length():
@@ -68,13 +73,14 @@ def test_at_the_base_itself_the_gradient_is_zero_and_finite_even_of_a_zero_row(d
 @pytest.mark.parametrize("distance", ["cosine", "l2"])
 def test_the_loss_is_nothing_at_the_start_and_later_the_mean_over_patients_of_the_mean_over_their_tiles(distance, dtype):
     objective, batch = objective_of(Anchor(distance=distance), dtype=dtype), batch_of()
-    params = objective.init(jax.random.key(0))
+    params = started(objective)
     start, _ = loss_of(objective, params, batch)
     assert start.dtype == jnp.float32 and float(start) == pytest.approx(0.0, abs=1e-12)
     params = moved(params)
     found, metrics = loss_of(objective, params, batch)
     tower = ImageTower(SPEC, dtype=dtype)
-    ours, base = (np.asarray(tower.tiles({"image": params[name]}, batch["images"][0]), np.float64) for name in ("image", BASE_IMAGE))
+    tiles = jax.jit(tower.tiles)
+    ours, base = (np.asarray(tiles({"image": params[name]}, batch["images"][0]), np.float64) for name in ("image", BASE_IMAGE))
     if distance == "cosine":
         distances = 1 - np.sum(ours * base, -1) / np.linalg.norm(ours, axis=-1) / np.linalg.norm(base, axis=-1)
     else:
@@ -87,8 +93,8 @@ def test_the_loss_is_nothing_at_the_start_and_later_the_mean_over_patients_of_th
 
 def test_only_the_tower_is_pulled_and_towards_the_base():
     objective, batch = objective_of(Anchor()), batch_of()
-    params = moved(objective.init(jax.random.key(0)))
-    value, gradients = jax.jit(jax.value_and_grad(lambda params: loss_of(objective, params, batch)[0]))(params)
+    params = moved(started(objective))
+    value, gradients = jax.value_and_grad(lambda params: loss_of(objective, params, batch)[0])(params)
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(gradients[BASE_IMAGE]))
     nearer = params | {"image": jax.tree.map(lambda leaf, pull: leaf - 0.1 * pull, params["image"], gradients["image"])}
     assert float(loss_of(objective, nearer, batch)[0]) < float(value)
@@ -97,8 +103,8 @@ def test_only_the_tower_is_pulled_and_towards_the_base():
 def test_beside_other_terms_the_base_sees_the_first_view_alone():
     joint = Joint(terms={"views": Views(projection=4), "anchor": Anchor(), "direct": Direct()})
     objective, batch = objective_of(joint), batch_of(views=2)
-    params = moved(objective.init(jax.random.key(0)))
-    features = objective.encode(params, batch)
+    params = moved(started(objective))
+    features = jax.eval_shape(objective.encode, params, batch)
     assert features["tiles"].shape == (5, 2, 3, 32) and features["base"].shape == (5, 3, 32)
     alone = objective_of(Anchor())
     expected, _ = loss_of(alone, {name: params[name] for name in ("image", BASE_IMAGE)}, {**batch, "images": batch["images"][:1]})
@@ -109,7 +115,7 @@ def test_beside_other_terms_the_base_sees_the_first_view_alone():
 def test_with_low_rank_factors_the_tower_that_stays_is_the_base():
     lora, batch = LoraConfig(rank=2), batch_of()
     objective = objective_of(Anchor(), lora=lora)
-    params = objective.init(jax.random.key(0))
+    params = started(objective)
     assert set(params) == {"image", "lora"}
     np.testing.assert_allclose(loss_of(objective, params, batch)[0], 0.0, atol=1e-12)
     tuned = params | {"lora": jax.tree.map(lambda leaf: leaf + 0.3, params["lora"])}
@@ -119,6 +125,6 @@ def test_with_low_rank_factors_the_tower_that_stays_is_the_base():
 
 def test_no_term_takes_the_name_of_a_part_of_the_tower():
     objective = objective_of(Joint(terms={"anchor": Anchor()}), pooling="attention")
-    others = objective_of(Direct(), lora=LoraConfig(rank=2)).init(jax.random.key(0))
-    parts = set(objective.init(jax.random.key(0))) | set(others) - {"head"}
+    others = started(objective_of(Direct(), lora=LoraConfig(rank=2)))
+    parts = set(started(objective)) | set(others) - {"head"}
     assert parts == set(TOWER_PARTS)

@@ -26,8 +26,8 @@ def objective_of(settings):
 def balanced():
     """(objective, params, features, batch) with a tower that has left the base."""
     objective = objective_of(Joint(terms=TERMS, balance="gradient"))
-    params = objective.init(jax.random.key(0))
-    params["image"] = jax.tree.map(lambda leaf: leaf + 0.1 * jnp.asarray(RNG.normal(size=leaf.shape), jnp.float32), params["image"])
+    params = jax.jit(objective.init)(jax.random.key(0))
+    params["image"] = jax.tree.map(lambda leaf: leaf + 0.1 * RNG.normal(size=leaf.shape).astype(np.float32), params["image"])
     mask = np.ones((PATIENTS, TILES), bool)
     mask[2, 1] = False
     batch = {
@@ -119,6 +119,6 @@ def test_factors_are_constants_to_the_gradient_of_the_parameters(balanced):
 
 def test_on_validation_patients_the_loss_is_the_weighted_sum_without_factors(balanced):
     objective, params, features, batch = balanced
-    value, metrics = objective.loss(params, features, batch, None, jax.random.key(1), train=False)
+    value, metrics = jax.jit(lambda: objective.loss(params, features, batch, None, jax.random.key(1), train=False))()
     assert float(value) == pytest.approx(sum(term.weight * float(metrics[f"{name}/loss"]) for name, term in TERMS.items()), rel=1e-6)
     assert not [name for name in metrics if name.endswith("factor")]
