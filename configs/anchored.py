@@ -2,7 +2,7 @@
 
 For: a cohort with expression and a base model that is good at much that expression does not teach. Expected: less gained, less lost.
 Command: python -m pathfm.train --config anchored --config.cohort=DIR --config.init=BASE --workdir runs/anchored
-Held tighter or looser: --config.objective.terms.anchor.weight=3
+Held tighter or looser (nobody has measured how tight is best): --config.objective.terms.anchor.weight=3
 """
 
 from ml_collections import ConfigDict
