@@ -64,8 +64,10 @@ SHAPES = {
     "models.vit.MLP.__call__": dict(tokens=tokens, returns=tokens),
     "models.vit.exact_gelu": dict(x=f["*any"], returns=f["*any"]),
     "objectives.bank.encoded_in_chunks": dict(vectors=f32["n _"], returns=f32["n width"]),
+    "objectives.balance.balancing_factors": dict(embedding=f32["..."], returns=dict[str, scalar]),
     "objectives.image_tower.ImageTower.init": dict(rng=key),
     "objectives.image_tower.ImageTower.tiles": dict(images=tiles, returns=f32["batch tiles {self.spec.features}"]),
+    "objectives.image_tower.ImageTower.base_tiles": dict(images=tiles, returns=f32["batch tiles {self.spec.features}"]),
     "objectives.image_tower.ImageTower.bags": dict(images=tiles, tile_mask=mask, returns=f32["batch {self.spec.features}"]),
     "objectives.image_tower.ImageTower.pooled": dict(features=tiled, tile_mask=mask, returns=bags),
     "objectives.losses.unit_rows": dict(x=f["*any"], returns=f32["*any"]),
@@ -95,6 +97,12 @@ SHAPES = {
     "objectives.objective.Objective.predict": dict(images=tiles, tile_mask=mask, returns=dict[str, dict[str, f32["batch _"]]]),
     **{f"objectives.terms.{term}.{name}": shapes for term in ("contrastive.Contrastive", "views.Views") for name, shapes in TERM.items()},
     **{f"objectives.terms.regression.Regression.{name}": shapes for name, shapes in TERM.items()},
+    **{f"objectives.terms.anchor.Anchor.{name}": shapes for name, shapes in TERM.items()},
+    "objectives.terms.anchor.Anchor.loss": loss | dict(returns=tuple[f32["batch"], dict[str, scalar]]),
+    **{
+        f"objectives.terms.anchor.{name}": dict(a=f32["*any width"], b=f32["*any width"], returns=f32["*any"])
+        for name in ("cosine_distance", "l2_distance")
+    },
     "objectives.terms.views.Views.predict": dict(bag=bags, returns=dict[str, f32["batch {self.settings.projection}"]]),
     "objectives.terms.regression.Regression.loss": loss | dict(returns=tuple[f32["batch"], dict[str, scalar]]),
     "objectives.terms.regression.Regression.errors": dict(

@@ -9,7 +9,7 @@ import numpy as np
 
 from pathfm.objectives.image_tower import ImageTower
 from pathfm.objectives.objective import Objective, Widths
-from pathfm.settings.terms import TermSettings, terms_of
+from pathfm.settings.terms import Joint, TermSettings, terms_of
 
 
 def make_objective(
@@ -24,6 +24,7 @@ def make_objective(
         tower,
         {name: _implementation(one.made_by)(one, replace(widths, starts=starts.get(name, {}))) for name, one in terms.items()},
         {name: one.weight for name, one in terms.items()},
+        settings.balance if isinstance(settings, Joint) else "none",
     )
 
 

@@ -14,6 +14,8 @@ from pathfm.models.precision import float32_products
 from pathfm.models.vit import Remat, ViT, ViTSpec
 from pathfm.settings.training import LoraConfig
 
+BASE_IMAGE = "base_image"  # of the parameters: the ViT that training starts from, where a term needs it as it was
+
 
 @dataclass(frozen=True)
 class ImageTower:
@@ -48,6 +50,12 @@ class ImageTower:
         """Features [batch, tiles, features] of normalised images [batch, tiles, height, width, 3]."""
         flat = images.reshape(-1, *images.shape[2:])
         return applied(self._vit, self.image(params), flat).reshape(*images.shape[:2], -1)
+
+    def base_tiles(self, params: Any, images: jax.Array) -> jax.Array:
+        """Features as `tiles` gives them, by the ViT that training starts from and without a gradient; with LoRA that is `image`."""
+        image = params["image"] if self.lora else params[BASE_IMAGE]
+        flat = images.reshape(-1, *images.shape[2:])
+        return jax.lax.stop_gradient(applied(self._vit, image, flat)).reshape(*images.shape[:2], -1)
 
     def bags(self, params: Any, images: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """One feature [batch, features] a bag, over the tiles that `tile_mask` [batch, tiles] keeps."""

@@ -16,7 +16,7 @@ a few at a time.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from operator import add
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -26,12 +26,14 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from pathfm.models.precision import float32_products
+from pathfm.objectives.balance import balancing_factors
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.image_tower import ImageTower
+from pathfm.objectives.image_tower import BASE_IMAGE, ImageTower
 from pathfm.objectives.losses import mean_where
 
 Batch = Mapping[str, Any]
-Features = Mapping[str, jax.Array]  # "bag" [b, features] and, where a term reads it, "tiles" [b, views, tiles, features]
+# What terms read: "bag" [b, features], "tiles" [b, views, tiles, features], and "base" [b, tiles, features], the first view's by the base.
+Features = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
 
 
@@ -52,7 +54,7 @@ class Term(Protocol):
     """One way to train the tower: its settings and `widths` are all that it is made of. A new one is a file like its neighbours."""
 
     views: int  # how many differently augmented versions of each tile it compares
-    reads: Literal["bag", "tiles"]
+    reads: Literal["bag", "tiles", "base"]  # "base": the tiles, and what the weights that training starts from make of them
     modality: str | None  # whose vectors it needs
     additive: bool  # the loss is a mean over patients of what each gives alone, without random numbers
     needs_bank: bool
@@ -113,11 +115,16 @@ class WithInputs(Protocol):
 
 @dataclass(frozen=True)
 class Objective:
-    """The tower and its terms with their weights. A single term's parameters lie beside the tower's, several under their names."""
+    """The tower and its terms with their weights. A single term's parameters lie beside the tower's, several under their names.
+
+    With `balance` "gradient" the training loss is that of `pathfm.objectives.balance`; on validation patients it is the plain weighted sum,
+    which alone can be compared from step to step.
+    """
 
     tower: ImageTower
     terms: Mapping[str, Term]
     weights: Mapping[str, float]
+    balance: str = "none"
 
     @cached_property
     def views(self) -> int:
@@ -129,7 +136,7 @@ class Objective:
 
     @cached_property
     def additive(self) -> bool:
-        return all(term.additive for term in self.terms.values())
+        return self.balance == "none" and all(term.additive for term in self.terms.values())
 
     @cached_property
     def needs_bank(self) -> bool:
@@ -141,19 +148,30 @@ class Objective:
         own = [(name, term.inputs) for name, term in self.terms.items() if isinstance(term, WithInputs)]
         return frozenset(one if self._single else f"{name}/{one}" for name, inputs in own for one in inputs)
 
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The features that `encode` gives."""
+        read = {term.reads for term in self.terms.values()}
+        return frozenset(read | ({"tiles"} if "base" in read or self.balance != "none" else set()))
+
     def init(self, rng: jax.Array) -> dict[str, Any]:
         """Parameters, float32; the image tower lies under `image`."""
         params = self.tower.init(jax.random.split(rng, 3)[0])
+        if "base" in self.reads and not self.tower.lora:
+            params[BASE_IMAGE] = params["image"]
         if self._single:
             return params | next(iter(self.terms.values())).init(rng)
         return params | {name: term.init(jax.random.fold_in(rng, number)) for number, (name, term) in enumerate(self.terms.items())}
 
     def encode(self, params: Any, batch: Batch) -> Features:
         """What the image tower makes of each patient's tiles, float32."""
-        reads = {term.reads for term in self.terms.values()}
         tiles = [self.tower.tiles(params, images) for images in batch["images"]]
-        features = {"bag": self.tower.pooled(params, tiles[0], batch["tile_mask"])} if "bag" in reads else {}
-        return features | ({"tiles": jnp.stack(tiles, axis=1)} if "tiles" in reads else {})
+        features = {"bag": self.tower.pooled(params, tiles[0], batch["tile_mask"])} if "bag" in self.reads else {}
+        if "tiles" in self.reads:
+            features["tiles"] = jnp.stack(tiles, axis=1)
+        if "base" in self.reads:
+            features["base"] = self.tower.base_tiles(params, batch["images"][0])
+        return features
 
     @float32_products
     def loss(
@@ -171,15 +189,16 @@ class Objective:
 
         With `of`, the whole batch's `counts`, `batch` is a part of it: the losses of all parts sum to that of the whole.
         """
+        factors = self._factors(params, features, batch, bank, rng) if train and self.balance == "gradient" else {}
         parts, metrics = [], {}
-        for number, (name, term) in enumerate(self.terms.items()):
-            own = rng if self._single else jax.random.fold_in(rng, number)
-            loss, found = term.loss(self.own(params, name), features, batch, bank, own, train=train)
-            if loss.ndim:
-                loss = mean_where(loss, term.counted(batch))
+        for name, term in self.terms.items():
+            loss, found = self._term_loss(name, params, features, batch, bank, rng, train)
             if of is not None:
                 loss = loss * jnp.sum(term.counted(batch), dtype=jnp.float32) / of[name]
-            parts.append(self.weights[name] * loss)
+            weighted = self.weights[name] * loss
+            if factors:
+                weighted, found = factors[name] * weighted, {**found, "factor": factors[name]}
+            parts.append(weighted)
             metrics |= found if self._single else {f"{name}/{metric}": value for metric, value in {"loss": loss, **found}.items()}
         return reduce(add, parts), metrics
 
@@ -217,11 +236,31 @@ class Objective:
 
     def flops(self, batch: int, tiles: int) -> float:
         """Floating-point operations of a training step, forward and backward."""
-        return self.tower.flops(self.views * batch * tiles) + sum(term.flops(batch, tiles) for term in self.terms.values())
+        of_tower = self.tower.flops(self.views * batch * tiles)
+        of_base = self.tower.flops(batch * tiles) / 3.0 if "base" in self.reads else 0.0  # forward alone
+        return of_tower + of_base + sum(term.flops(batch, tiles) for term in self.terms.values())
 
     def own(self, params: Any, name: str) -> Any:
-        """The parameters of a term."""
-        return params if self._single else params[name]
+        """The parameters of a term; it may have none."""
+        return params if self._single else params.get(name, {})
+
+    def _term_loss(
+        self, name: str, params: Any, features: Features, batch: Batch, bank: Bank | None, rng: jax.Array, train: bool
+    ) -> tuple[jax.Array, Metrics]:
+        """(the loss of one term, a scalar; its metrics)."""
+        own = rng if self._single else jax.random.fold_in(rng, list(self.terms).index(name))
+        loss, found = self.terms[name].loss(self.own(params, name), features, batch, bank, own, train=train)
+        return (mean_where(loss, self.terms[name].counted(batch)) if loss.ndim else loss), found
+
+    def _factors(self, params: Any, features: Features, batch: Batch, bank: Bank | None, rng: jax.Array) -> dict[str, jax.Array]:
+        """What balances the training losses of the terms at the features of tiles, which all terms share."""
+        params, features = jax.lax.stop_gradient((params, features))
+
+        def loss(name: str, tiles: jax.Array) -> jax.Array:
+            bag = {"bag": self.tower.pooled(params, tiles[:, 0], batch["tile_mask"])} if "bag" in self.reads else {}
+            return self._term_loss(name, params, {**features, **bag, "tiles": tiles}, batch, bank, rng, train=True)[0]
+
+        return balancing_factors({name: partial(loss, name) for name in self.terms}, self.weights, features["tiles"])
 
     @property
     def _single(self) -> bool:

@@ -4,13 +4,14 @@ import argparse
 import ast
 import os
 import runpy
+import typing
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pathfm.errors import DONE, InputError, guarded
 from pathfm.settings.joining import refuse_copies, without_joining_flags
-from pathfm.settings.schema import converted, from_dict, is_group, kind_of, listed_keys, partial_dict
+from pathfm.settings.schema import Tagged, converted, from_dict, is_group, kind_of, listed_keys, partial_dict
 
 T = TypeVar("T")
 
@@ -126,8 +127,28 @@ def _read(kind: Any, text: str, where: str, tag: str | None) -> Any:
     try:
         value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
     except (ValueError, SyntaxError):
+        if _holds_tagged(kind) and not text.startswith("{"):
+            return converted(kind, _listed(text, where), where, partial=True)
         raise InputError(f"{where}={text} is not a value of type {getattr(kind, '__name__', kind)}") from None
     return converted(kind, value, where, partial=True, tag=tag)
+
+
+def _holds_tagged(kind: Any) -> bool:
+    """Whether it is a dictionary of groups that their keys may name, each with a number that stands for it."""
+    inner = typing.get_args(kind)[1] if typing.get_origin(kind) is dict else None
+    return isinstance(inner, type) and issubclass(inner, Tagged) and bool(inner.short)
+
+
+def _listed(text: str, where: str) -> dict[str, Any]:
+    """`direct,views=0.3` as {"direct": {}, "views": 0.3}."""
+    found = {}
+    for part in text.split(","):
+        name, equals, number = (word.strip() for word in part.partition("="))
+        try:
+            found[name] = float(number) if equals else {}
+        except ValueError:
+            raise InputError(f"{where}={text}: {number!r} is not a number; write NAME=NUMBER,NAME=NUMBER") from None
+    return found
 
 
 def _first_line(error: Exception) -> str:

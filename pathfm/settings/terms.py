@@ -3,6 +3,7 @@
 `TermSettings.kinds` knows them; a term from elsewhere joins with `@term`, for example in a config file.
 """
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -11,6 +12,9 @@ from pathfm.settings.schema import Tagged
 
 EXPRESSION = "expression"  # the modality that pairs.parquet pairs with slides
 CONTRASTS = {"loss": ("infonce", "siglip"), "targets": ("masked", "diagonal", "multi"), "negatives": ("batch", "bank")}
+DISTANCES = ("cosine", "l2")
+BALANCES = ("none", "gradient")
+TOWER_PARTS = ("image", "pooling", "lora", "base_image")  # what lies beside the terms among the parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +26,13 @@ class TermSettings(Tagged):
     says: ClassVar[str] = "trained by an objective that is not described here"  # of a tower trained with it, for those who get the weights
     files: ClassVar[tuple[str, ...]] = ()  # keys that hold paths
     made_by: ClassVar[Any]
+    needs_init: ClassVar[bool] = False  # whether it compares with the weights that training starts from
 
     name: str
     weight: float = 1.0  # of this term's loss in the sum
 
     def __post_init__(self):
-        if not self.weight >= 0:
+        if not 0 <= self.weight < math.inf:
             raise ValueError(f"the weight of {self.name} is {self.weight}; it must be 0 or more")
 
 
@@ -108,20 +113,44 @@ class Views(TermSettings):
 class Joint(TermSettings):
     """Several terms on one tower: `{"direct": 1.0, "contrastive": {"weight": 0.3, "projection": 128}}`.
 
-    A key is the name of its term, or any word for a term that gives its own `name`.
+    A key is the name of its term, or any word for a term that gives its own `name`. Balanced by `gradient`, the terms' gradients at the
+    tower's features are brought to one size before they are weighted (`pathfm.objectives.balance`).
     """
 
     made_by: ClassVar[None] = None
     says: ClassVar[str] = "trained by several objectives at once"
     name: str = "joint"
     terms: dict[str, TermSettings] = field(default_factory=dict)
+    balance: str = "none"  # "gradient": weights are shares of the gradient instead of factors on losses of different size
 
     def __post_init__(self):
         super().__post_init__()
+        if self.balance not in BALANCES:
+            raise ValueError(f"balance is {self.balance!r}; known are {', '.join(BALANCES)}")
+        if taken := sorted(set(self.terms) & set(TOWER_PARTS)):
+            raise ValueError(f"a term cannot be called {taken[0]}, as a part of the tower is; choose another word")
         if any(isinstance(one, Joint) for one in self.terms.values()):
             raise ValueError("a joint objective is made of terms, not of another joint objective")
         if not sum(one.weight for one in self.terms.values()) > 0:
             raise ValueError("the weights of the terms sum to nothing; give at least one a weight above 0")
+
+
+@term
+@dataclass(frozen=True, kw_only=True)
+class Anchor(TermSettings):
+    """The features of a tile stay near those that the weights of `init` have for it."""
+
+    made_by: ClassVar[str] = "pathfm.objectives.terms.anchor:Anchor"
+    says: ClassVar[str] = "held near the features of the weights that it was tuned from"
+    needs_init: ClassVar[bool] = True
+
+    name: str = "anchor"
+    distance: str = "cosine"  # or "l2", in which the length of a feature counts too
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.distance not in DISTANCES:
+            raise ValueError(f"distance is {self.distance!r}; known are {', '.join(DISTANCES)}")
 
 
 def terms_of(objective: TermSettings) -> dict[str, TermSettings]:

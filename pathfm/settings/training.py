@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pathfm.files import digest
 from pathfm.settings.schema import differences
-from pathfm.settings.terms import EXPRESSION, TermSettings
+from pathfm.settings.terms import EXPRESSION, TermSettings, terms_of
 
 RESIDUALS = ("none", "site", "cancer", "cancer_and_site")
 DEFAULTS = 1  # goes up when a default below or in `terms` changes, so that recipes of before and after are not taken for one
@@ -146,6 +146,12 @@ class TrainConfig(Placement, Recipe):
         for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")
+        terms = terms_of(self.objective)
+        if not sum(one.weight for one in terms.values()) > 0:
+            raise ValueError("the weights of the objective's terms sum to nothing; give at least one a weight above 0")
+        for name, one in terms.items():
+            if one.needs_init and not self.init:
+                raise ValueError(f"the term {name} holds to the weights of init; give --config.init=DIR, or leave the term out")
 
     @property
     def recipe(self) -> Recipe:

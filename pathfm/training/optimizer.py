@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from pathfm.errors import InputError
+from pathfm.objectives.image_tower import BASE_IMAGE
 from pathfm.settings.training import OptimizerConfig
 from pathfm.training.rules import divided, matched, names, parsed
 
@@ -23,6 +24,8 @@ def trained(config: OptimizerConfig, params: Any, tower: bool = True, inputs: Co
     not of the ViT.
     """
     frozen = matched(params, [(pattern, True) for pattern in config.freeze], False)
+    if BASE_IMAGE in params:
+        frozen = frozen | {BASE_IMAGE: jax.tree.map(lambda _: True, params[BASE_IMAGE])}
     chosen = jax.tree.map(
         lambda is_frozen, name: not is_frozen and name not in inputs and (tower or not name.startswith("image/")), frozen, names(params)
     )

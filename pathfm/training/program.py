@@ -16,7 +16,7 @@ from pathfm.models.precision import compute_type
 from pathfm.models.vit import Remat, ViTSpec
 from pathfm.objectives import make_objective
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.image_tower import ImageTower
+from pathfm.objectives.image_tower import BASE_IMAGE, ImageTower
 from pathfm.objectives.objective import Batch, Objective, Prepare, Widths
 from pathfm.progress import say
 from pathfm.settings.training import AugmentConfig, TrainConfig
@@ -66,13 +66,13 @@ class Program:
     initial: Any  # (seed) → State
 
     def start(self, seed: int, base: Weights | None) -> State:
-        """The state of step 0: fresh heads, and the image tower of the base where there is one."""
+        """The state of step 0: fresh heads, and the image tower of the base where there is one, twice where a term needs it as it is."""
         fresh = self.initial(jax.random.key(seed))
         if base is None:
             return fresh
         image = base.params["image"]
         params, fixed = (
-            {**part, "image": _put(part["image"], image, shardings["image"])} if "image" in part else part
+            part | {name: _put(part[name], image, shardings[name]) for name in ("image", BASE_IMAGE) if name in part}
             for part, shardings in ((fresh.params, self.shardings.params), (fresh.fixed, self.shardings.fixed))
         )
         return fresh._replace(params=params, fixed=fixed)
@@ -94,11 +94,10 @@ class Program:
         return replace(self, train_step=train_step, evaluate_step=evaluate_step)
 
     def plain(self, state: State) -> Any:
-        """The parameters as a run leaves them: all of them, with low-rank factors merged into the image tower."""
+        """The parameters as a run leaves them: low-rank factors are merged into the image tower, and that of the start is left out."""
         params = state.every
-        if self.objective.tower.lora is None:
-            return params
-        return {name: leaves for name, leaves in params.items() if name != "lora"} | {"image": jax.jit(self.objective.tower.image)(params)}
+        left = {name: leaves for name, leaves in params.items() if name not in ("lora", BASE_IMAGE)}
+        return left if self.objective.tower.lora is None else left | {"image": jax.jit(self.objective.tower.image)(params)}
 
 
 def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Durations, mesh: jax.sharding.Mesh) -> Program:

@@ -19,7 +19,8 @@ def resolved(name: str) -> str:
     values = load(name)
     if name == "evaluate":
         return to_json(from_dict(schema_of("pathfm.evaluate"), values | {"checkpoint": "RUN", "cohort": "COHORT"}))
-    return to_json(from_dict(schema_of("pathfm.train"), values | {"cohort": "COHORT"}))
+    needed = {"cohort": "COHORT"} | ({"init": "BASE"} if name == "anchored" else {})
+    return to_json(from_dict(schema_of("pathfm.train"), values | needed))
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -10,10 +10,10 @@ from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
 from pathfm.objectives import make_objective
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.image_tower import ImageTower
+from pathfm.objectives.image_tower import BASE_IMAGE, ImageTower
 from pathfm.objectives.objective import Widths
 from pathfm.settings.regression_terms import COUNTS, LIBRARY, GeneQuery, NegativeBinomial, Pearson
-from pathfm.settings.terms import Contrastive, Direct, Joint, Views
+from pathfm.settings.terms import Anchor, Contrastive, Direct, Joint, Views
 from pathfm.settings.training import MeshConfig
 from pathfm.training.mesh import batch_sharding, make_mesh
 from pathfm.training.microbatch import joined, part_size, split, value_and_gradients
@@ -32,6 +32,10 @@ OBJECTIVES = {
     "gene_query": GeneQuery(width=8, heads=2, gene_width=8),
     "siglip": Contrastive(projection=16, hidden=32, loss="siglip", targets="diagonal"),
     "bank": Contrastive(projection=16, hidden=32, negatives="bank"),
+    "anchored": Joint(terms={"direct": Direct(), "anchor": Anchor(weight=3.0)}),
+    "balanced": Joint(
+        terms={"direct": Direct(weight=0.5), "contrastive": Contrastive(projection=16, hidden=32), "anchor": Anchor()}, balance="gradient"
+    ),
 }
 
 
@@ -66,6 +70,14 @@ def bank_of(objective, patients=100):
 
 def objective_of(name, **more):
     return make_objective(OBJECTIVES[name], ImageTower(SPEC, **more), Widths(SPEC.features, {"expression": GENES}))
+
+
+def started(objective):
+    """Parameters at the start; where the base is held to, the tower has left it already."""
+    params = objective.init(jax.random.key(0))
+    if BASE_IMAGE in params:
+        params["image"] = jax.tree.map(lambda leaf: leaf + 0.05 * jax.random.normal(jax.random.key(3), leaf.shape), params["image"])
+    return params
 
 
 def prepare_for(objective):
@@ -107,11 +119,13 @@ def compiled(objective, params, batch, size, sharding=None):
         pytest.param("gene_query", "mean", 8, marks=pytest.mark.long),
         ("siglip", "mean", 4),
         pytest.param("bank", "mean", 8, marks=pytest.mark.long),
+        pytest.param("anchored", "mean", 2, marks=pytest.mark.long),
+        ("balanced", "attention", 4),
     ],
 )
 def test_parts_give_the_numbers_of_the_whole_batch(name, pooling, size):
     objective, batch = objective_of(name, pooling=pooling), batch_of()
-    params = objective.init(jax.random.key(0))
+    params = started(objective)
     (value, metrics), gradients = compiled(objective, params, batch, 16)(params, batch)
     (part_value, part_metrics), part_gradients = compiled(objective, params, batch, size)(params, batch)
     np.testing.assert_allclose(part_value, value, rtol=1e-5)
@@ -123,10 +137,10 @@ def test_parts_give_the_numbers_of_the_whole_batch(name, pooling, size):
         assert np.linalg.norm(found - wanted) <= 2e-5 * np.linalg.norm(wanted) + 1e-6 * whole, path
 
 
-@pytest.mark.parametrize("name", ["contrastive", "joint"])
+@pytest.mark.parametrize("name", ["contrastive", "joint", "balanced"])
 def test_parts_are_spread_over_the_devices_without_moving_images(name):
     objective, batch = objective_of(name), batch_of()
-    params = objective.init(jax.random.key(0))
+    params = started(objective)
     (value, _), gradients = compiled(objective, params, batch, 16)(params, batch)
     sharding = batch_sharding(make_mesh(MeshConfig(data=4), jax.devices()[:4]))
     on_four = compiled(objective, params, batch, 8, sharding)

@@ -1,4 +1,4 @@
-"""One device and four compute the same gradients and the same losses, with parameters copied or split."""
+"""One device and several compute the same gradients and the same losses, with parameters copied or split."""
 
 import os
 import re
@@ -14,12 +14,13 @@ from pathfm.objectives import bank as banks
 from pathfm.objectives import pairs
 from pathfm.objectives.bank import Bank
 from pathfm.settings.regression_terms import COUNTS, LIBRARY, GeneQuery, NegativeBinomial, Pearson
-from pathfm.settings.terms import Contrastive, Direct, Joint, Views
+from pathfm.settings.terms import Anchor, Contrastive, Direct, Joint, Views
 from pathfm.settings.training import MeshConfig, OptimizerConfig, TrainConfig
 from pathfm.training import mesh as meshes
 from pathfm.training.durations import Durations
 from pathfm.training.mesh import batch_sharding, make_mesh, on_devices, replicated, state_shardings
 from pathfm.training.program import Facts, Tower, make_program, preparation
+from pathfm.training.rules import combined
 from pathfm.training.step import Ahead
 
 TOWER = Tower(ViTSpec(width=64, depth=1, heads=2, mlp_width=128, patch=8, image_size=16), (0.5,) * 3, (0.5,) * 3)
@@ -32,6 +33,8 @@ OBJECTIVES = {
     ),
     "siglip": Contrastive(projection=32, hidden=64, loss="siglip", targets="multi", same_cancer=True),
     "bank": Contrastive(projection=32, hidden=64, negatives="bank", same_cancer=True, noise=0.1),
+    "anchored": Joint(terms={"direct": Direct(), "anchor": Anchor(weight=10.0)}),
+    "balanced": Joint(terms={"direct": Direct(), "contrastive": Contrastive(projection=32, hidden=64)}, balance="gradient"),
 }
 
 
@@ -70,6 +73,7 @@ def trained(name, pooling, devices, fsdp, steps):
     mesh = make_mesh(MeshConfig(data=devices // fsdp, fsdp=fsdp), jax.devices()[:devices])
     config = TrainConfig(
         cohort="",
+        init="a base",
         objective=OBJECTIVES[name],
         batch=16,
         tiles=2,
@@ -83,10 +87,12 @@ def trained(name, pooling, devices, fsdp, steps):
     bank = jax.device_put(bank_of(), replicated(mesh)) if objective.needs_bank else None
 
     def loss(params, batch, bank):
-        encoded = objective.encode(params, prepare(batch, jax.random.key(5), True))
-        return objective.loss(params, encoded, batch, bank, jax.random.key(6), train=True)[0]
+        every = combined(params, fixed)
+        encoded = objective.encode(every, prepare(batch, jax.random.key(5), True))
+        return objective.loss(every, encoded, batch, bank, jax.random.key(6), train=True)[0]
 
     state = program.start(0, base=None)
+    fixed = jax.tree.map(np.asarray, state.fixed)
     first = on_devices(batched, batch_of(0))
     gradients = jax.jit(jax.grad(loss), in_shardings=(program.shardings.params, batched, replicated(mesh)))(state.params, first, bank)
     train_step = program.train_step.lower(state, first, bank).compile()
@@ -105,7 +111,7 @@ def trained(name, pooling, devices, fsdp, steps):
     [
         pytest.param("contrastive", "attention", marks=pytest.mark.long),
         ("joint", "mean"),
-        *(pytest.param(name, "mean", marks=pytest.mark.long) for name in ("regression", "siglip", "bank")),
+        *(pytest.param(name, "mean", marks=pytest.mark.long) for name in ("regression", "siglip", "bank", "anchored", "balanced")),
     ],
 )
 def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypatch):
@@ -116,7 +122,7 @@ def test_the_number_of_devices_does_not_change_training(name, pooling, monkeypat
     expected, losses = trained(name, pooling, 1, 1, steps=20)
     leaves = jax.tree.leaves(expected)
     whole = np.sqrt(sum(np.sum(leaf**2) for leaf in leaves))
-    for devices, fsdp in ((4, 2),):
+    for devices, fsdp in [(devices, 2) for devices in (2, 4, 8) if devices in (4, jax.device_count())]:
         found, other_losses = trained(name, pooling, devices, fsdp, steps=20)
         for ours, theirs in zip(jax.tree.leaves(found), leaves, strict=True):
             assert np.linalg.norm(ours - theirs) <= 1e-5 * max(np.linalg.norm(theirs), 1e-3 * whole / np.sqrt(len(leaves)))
