@@ -67,7 +67,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     train = data.train.index
     schedule = Schedule(len(train.patients), config.batch, config.seed)
     durations = Durations.of(config, schedule)
-    facts = Facts(train.tile, data.widths, len(train.patients))
+    facts = Facts(train.tile, data.widths, len(train.patients), data.sites)
     program = make_program(config, image_tower(config, base, train.tile), facts, durations, mesh).compiled()
     bank = make_bank(data.train, mesh) if program.objective.needs_bank else None
     batched, steps = batch_sharding(mesh), durations.steps
@@ -83,7 +83,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
         f"{config.tiles} tile(s) each, on {mesh.devices.size} {jax.devices()[0].platform} device(s)"
     )
 
-    bags = Bags(train, data.train.vectors, data.train.site, schedule, config.tiles, steps, slots)
+    bags = Bags(train, data.train.vectors, data.train.codes, schedule, config.tiles, steps, slots)
     stream = batches(bags, len(slots), step, config.threads, config.workers)
     validate = Validation(data.validation, config, slots)
     clock = Clock(config.batch, program.objective.flops(config.batch, config.tiles))

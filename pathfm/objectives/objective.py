@@ -5,9 +5,11 @@ A batch holds, for `b` patients,
     images     float32 [views, b, tiles, height, width, 3], normalised
     tile_mask  bool [b, tiles]
     patient    int32 [b], -1 is padding
-    site       int32 [b], -1 where unknown
+    site       int32 [b], -1 where unknown; below `Widths.sites` the hospitals of training patients
+    cancer     int32 [b], -1 where unknown
     vectors    {modality: float32 [b, width]}
     present    {modality: bool [b]}, whether the patient has it
+    progress   float32 [b], the share of the run that is over, the same in all rows; in training alone
 
 `encode` sees each patient alone and is what costs; `loss` sees all of them and needs no images. So the patients of a step may be encoded
 a few at a time.
@@ -35,11 +37,12 @@ Metrics = dict[str, jax.Array]
 
 @dataclass(frozen=True)
 class Widths:
-    """What a term's heads connect: the width of the tower's feature, and of each modality's vector."""
+    """What a term's heads connect: the width of the tower's feature and of each modality's vector, and how many hospitals there are."""
 
     features: int
     vectors: Mapping[str, int]
     dtype: DTypeLike = jnp.float32  # to compute in; parameters are float32
+    sites: int = 0  # hospitals of the training patients; 0 where weights are applied again
 
 
 class Term(Protocol):
@@ -47,7 +50,6 @@ class Term(Protocol):
 
     views: int  # how many differently augmented versions of each tile it compares
     reads: Literal["bag", "tiles"]
-    modality: str | None  # whose vectors it needs
     additive: bool  # the loss is a mean over patients of what each gives alone, without random numbers
     needs_bank: bool
 
@@ -100,10 +102,6 @@ class Objective:
     @cached_property
     def views(self) -> int:
         return max(term.views for term in self.terms.values())
-
-    @cached_property
-    def modalities(self) -> tuple[str, ...]:
-        return tuple(sorted({term.modality for term in self.terms.values() if term.modality}))
 
     @cached_property
     def additive(self) -> bool:

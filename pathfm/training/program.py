@@ -41,11 +41,14 @@ class Tower:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a program must know of the data: the edge of a tile in pixels, the width of each modality's vectors, the training patients."""
+    """What a program must know of the data: the edge of a tile in pixels, the width of each modality's vectors, the training patients and
+    their hospitals.
+    """
 
     tile: int
     widths: Mapping[str, int]
     patients: int
+    sites: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,7 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
     dtype = compute_type(config.dtype, platform)
     lora = config.lora if config.lora.rank else None
     image = ImageTower(tower.spec, config.pooling, dtype, cast(Remat, config.remat), facts.tile, lora)
-    objective = make_objective(config.objective, image, Widths(tower.spec.features, facts.widths, dtype))
+    objective = make_objective(config.objective, image, Widths(tower.spec.features, facts.widths, dtype, facts.sites))
     prepare = preparation(objective.views, config.augment, tower)
 
     shapes = jax.eval_shape(objective.init, jax.random.key(config.seed))
@@ -129,7 +132,7 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
         batch_shapes=batch_shapes(config, facts),
         bank_shapes=bank_shapes(facts) if objective.needs_bank else None,
         train_step=jax.jit(
-            make_train_step(objective, prepare, optimizer, config.seed, part),
+            make_train_step(objective, prepare, optimizer, config.seed, part, durations.steps),
             donate_argnums=0,
             in_shardings=(shardings, batched, everywhere),
             out_shardings=(shardings, None),
@@ -173,6 +176,7 @@ def batch_shapes(config: TrainConfig, facts: Facts) -> Batch:
         "tile_mask": jax.ShapeDtypeStruct((rows, tiles), bool),
         "patient": jax.ShapeDtypeStruct((rows,), jnp.int32),
         "site": jax.ShapeDtypeStruct((rows,), jnp.int32),
+        "cancer": jax.ShapeDtypeStruct((rows,), jnp.int32),
         "vectors": {name: jax.ShapeDtypeStruct((rows, width), jnp.float32) for name, width in facts.widths.items()},
         "present": {name: jax.ShapeDtypeStruct((rows,), bool) for name in facts.widths},
     }
