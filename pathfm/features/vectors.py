@@ -29,9 +29,9 @@ def build_vectors(path: Path, name: str, folder: CohortFolder) -> dict:
     if name == EXPRESSION or not name.isidentifier():
         raise InputError(f"--name {name} is no name of a modality; give a word such as text, other than {EXPRESSION}")
     values, owners, columns = _rows(path) if path.suffix in SUFFIXES else _table(path)
-    table = pd.DataFrame(values, columns=columns).groupby(owners).mean()
-    if table.empty or not len(columns):
+    if not values.size:
         raise InputError(f"{path} holds no numbers of any patient; give a row a patient, with the column {PATIENT}")
+    table = pd.DataFrame(values, columns=columns).groupby(owners).mean()
     obs = pd.DataFrame({PATIENT: table.index.to_numpy(object)}, index=table.index.to_numpy(object))
     var = pd.DataFrame(index=pd.Index(columns, dtype=object))
     with anndata.settings.override(allow_write_nullable_strings=False), replacing(folder.matrix(name)) as temporary:
@@ -58,8 +58,8 @@ def _table(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise InputError(
-            f"{path}, line {table.index[row]}: {columns[column]} is {table[columns[column]].iloc[row]!r} and no number; leave out columns of "
-            "words, and patients whose vector is not known"
+            f"{path}, line {table.index[row]}: {columns[column]} is {table[columns[column]].iloc[row]!r} and no number; leave out columns "
+            "of words, and patients whose vector is not known"
         )
     return values, _patients(table[PATIENT].fillna(""), path), columns
 
