@@ -42,8 +42,14 @@ def bags():
 
 
 def loss(one, params, features, given, train=True):
-    losses, metrics = one.loss(params, {"bag": features}, given, bank(), jax.random.key(0), train=train)
-    return jnp.sum(losses) / COUNTED.sum(), metrics
+    """(the mean over the patients counted, metrics) of what the term gives each of them."""
+
+    @jax.jit
+    def of(params, features):
+        losses, metrics = one.loss(params, {"bag": features}, given, bank(), jax.random.key(0), train=train)
+        return jnp.sum(losses) / int(COUNTED.sum()), metrics
+
+    return of(params, features)
 
 
 def plain(params, features):
@@ -64,10 +70,9 @@ def test_the_gradient_is_turned_round_row_by_row_and_nothing_else_changes():
 def test_the_head_descends_the_cross_entropy_that_the_feature_climbs():
     one, features = term(strength=0.7), bags()
     params, given = one.init(jax.random.key(1)), batch(progress=0.1)
-    value, wanted = loss(one, params, features, given)[0], plain(params, features)
+    value, (of_params, of_features) = jax.value_and_grad(lambda *both: loss(one, *both, given)[0], argnums=(0, 1))(params, features)
+    wanted, (head, tower) = jax.jit(jax.value_and_grad(plain, argnums=(0, 1)))(params, features)
     np.testing.assert_allclose(value, wanted, rtol=1e-6)
-    of_params, of_features = jax.grad(lambda *both: loss(one, *both, given)[0], argnums=(0, 1))(params, features)
-    head, tower = jax.grad(plain, argnums=(0, 1))(params, features)
     for ours, theirs in zip(jax.tree.leaves(of_params), jax.tree.leaves(head), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(of_features, -0.7 * (2 / (1 + np.exp(-1.0)) - 1) * tower, rtol=1e-4, atol=1e-8)
@@ -115,46 +120,43 @@ def test_fewer_than_two_hospitals_are_one_sentence(sites, known):
         terms.Adversary(ramp=0.0)
 
 
-def separable(matrix, sites):
-    """How well the nearest mean tells the hospital of the other half of the patients."""
-    known, asked = np.arange(len(sites)) % 4 < 2, np.arange(len(sites)) % 4 >= 2
-    means = np.stack([matrix[known & (sites == site)].mean(axis=0) for site in (0, 1)])
-    distance = ((matrix[asked][:, None] - means[None]) ** 2).sum(axis=2)
-    return (distance.argmin(axis=1) == sites[asked]).mean()
+def told(matrix, sites):
+    """How well a line that is fitted to one half of the patients tells the hospital of the other half."""
+    known = np.arange(len(sites)) % 4 < 2
+    design = np.column_stack([matrix, np.ones(len(matrix))])
+    weights = np.linalg.lstsq(design[known], 2.0 * sites[known] - 1.0, rcond=None)[0]
+    return ((design[~known] @ weights > 0) == sites[~known]).mean()
 
 
-def learned(strength):
-    """A linear tower that predicts a number beside a stain: how well its feature then tells the hospital and the number."""
+def learned(strength, steps=600):
+    """A linear tower that learns to predict a number beside a stain: how well its feature then tells the hospital, and the number."""
     rng, patients = np.random.default_rng(0), 256
     sites, number = (np.arange(patients) % 2).astype(np.int32), rng.normal(size=patients)
-    noise = rng.normal(size=(patients, 4))
-    x = np.stack([number, 2.0 * sites - 1.0, *noise.T], axis=1).astype(np.float32)
-    one = Adversary(terms.Adversary(hidden=16, strength=strength), Widths(3, {}, sites=2))
-    params = {"tower": 0.5 * jax.random.normal(jax.random.key(0), (6, 3)), "out": jnp.ones((3,)) / 3, **one.init(jax.random.key(1))}
-    zeros = jnp.zeros(patients, jnp.int32)
-    given = {"patient": jnp.arange(patients), "site": jnp.asarray(sites), "cancer": zeros}
+    x = jnp.asarray(np.column_stack([number, 2.0 * sites - 1.0, 0.5 * rng.normal(size=(patients, 3))]), jnp.float32)
+    one = Adversary(terms.Adversary(hidden=16, strength=strength), Widths(4, {}, sites=2))
+    params = {"tower": 0.5 * jax.random.normal(jax.random.key(0), (5, 4)), "out": jnp.ones((4,)) / 4, **one.init(jax.random.key(1))}
+    given = {"patient": jnp.arange(patients), "site": jnp.asarray(sites)}
     optimizer = optax.adam(0.01)
 
-    @jax.jit
-    def step(params, state, progress):
-        def total(params):
-            bag = jnp.asarray(x) @ params["tower"]
-            task = jnp.mean((bag @ params["out"] - jnp.asarray(number, jnp.float32)) ** 2)
-            adversary, _ = one.loss(params, {"bag": bag}, {**given, "progress": progress}, None, jax.random.key(0), train=True)
-            return task + jnp.mean(adversary)
+    def total(params, progress):
+        bag = x @ params["tower"]
+        task = jnp.mean((bag @ params["out"] - jnp.asarray(number, jnp.float32)) ** 2)
+        return task + jnp.mean(one.loss(params, {"bag": bag}, {**given, "progress": progress}, None, jax.random.key(0), train=True)[0])
 
+    def step(carry, progress):
+        params, state = carry
+        slopes = jax.grad(total)(params, jnp.full((patients,), progress))
         with jax.numpy_dtype_promotion("standard"):
-            updates, state = optimizer.update(jax.grad(total)(params), state)
-        return optax.apply_updates(params, updates), state
+            updates, state = optimizer.update(slopes, state)
+        return (optax.apply_updates(params, updates), state), None
 
-    state = optimizer.init(params)
-    for number_of_step in range(600):
-        params, state = step(params, state, jnp.full((patients,), number_of_step / 600))
-    feature = x @ np.asarray(params["tower"])
-    return separable(feature, sites), np.corrcoef(feature @ np.asarray(params["out"]), number)[0, 1]
+    run = jax.jit(lambda params: jax.lax.scan(step, (params, optimizer.init(params)), jnp.arange(steps, dtype=jnp.float32) / steps)[0][0])
+    params = run(params)
+    feature = np.asarray(x @ params["tower"], np.float64)
+    return told(feature, sites), np.corrcoef(feature @ np.asarray(params["out"]), number)[0, 1]
 
 
 def test_a_tower_that_is_trained_against_it_forgets_the_stain_and_keeps_the_task():
     without, with_it = learned(0.0), learned(1.0)
-    assert without[0] > 0.95 > 0.65 > with_it[0]
+    assert without[0] > 0.95 > 0.75 > with_it[0]
     assert min(without[1], with_it[1]) > 0.95
