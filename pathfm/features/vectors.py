@@ -53,6 +53,8 @@ def _table(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     table = read_table(path, known={PATIENT: ()}, suits=lambda names: PATIENT in names)
+    if PATIENT not in table:
+        raise InputError(f"{path} lacks the column {PATIENT}, which tells whose the numbers of a row are")
     columns = [column for column in table if column != PATIENT]
     values = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     if not np.isfinite(values).all():

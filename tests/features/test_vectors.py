@@ -61,7 +61,7 @@ def test_patients_that_nobody_knows_are_told(folder, tmp_path):
         ("patient,x\nTCGA-A0-0000,\nTCGA-B1-0001,1\n", "line 2: x is None and no number"),
         ("patient,x\n,1\nTCGA-A0-0000,2\n", "names no patient"),
         ("patient\nTCGA-A0-0000\n", "no numbers of any patient"),
-        ("case,x\nTCGA-A0-0000,1\n", "holds no table of the kind"),
+        ("case,x\nTCGA-A0-0000,1\n", "lacks the column patient"),
     ],
 )
 def test_what_holds_no_numbers_of_patients_is_one_sentence(text, message, tmp_path):
