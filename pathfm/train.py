@@ -69,7 +69,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     schedule = Schedule(len(train.patients), config.batch, config.seed)
     refuse_repeats(config.objective, schedule)
     durations = Durations.of(config, schedule)
-    facts = Facts(train.tile, data.widths, len(train.patients), data.starts)
+    facts = Facts(train.tile, data.widths, len(train.patients), data.sites, data.starts)
     program = make_program(config, image_tower(config, base, train.tile), facts, durations, mesh).compiled()
     bank = make_bank(data.train, mesh) if program.objective.needs_bank else None
     batched, steps = batch_sharding(mesh), durations.steps
@@ -85,7 +85,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
         f"{config.tiles} tile(s) each, on {mesh.devices.size} {jax.devices()[0].platform} device(s)"
     )
 
-    bags = Bags(train, data.train.vectors, data.train.site, data.train.cancer, schedule, config.tiles, steps, slots)
+    bags = Bags(train, data.train.vectors, data.train.codes, schedule, config.tiles, steps, slots)
     stream = batches(bags, len(slots), step, config.threads, config.workers)
     validate = Validation(data.validation, config, slots)
     clock = Clock(config.batch, program.objective.flops(config.batch, config.tiles))

@@ -55,6 +55,7 @@ SHAPES = {
     "models.pooling.masked_mean": dict(features=f["batch tiles width"], mask=mask, returns=f["batch width"]),
     "models.pooling.GatedAttentionPooling.__call__": dict(features=tiled, mask=mask, returns=bags),
     "models.pooling.GatedAttentionPooling.attention": dict(features=tiled, mask=mask, returns=f32["batch tiles"]),
+    "models.pooling.TransformerPooling.__call__": dict(features=tiled, mask=mask, returns=bags),
     "models.positions.resize_grid": dict(position=f["1 {prefix}+{old[0]}*{old[1]} width"], returns=f["1 {prefix}+{new[0]}*{new[1]} width"]),
     "models.positions.cubic_weights": dict(returns=f64["{new} {old}"]),
     "models.vit.ViT.__call__": dict(images=image, returns=f32["batch {self.spec.features}"]),
@@ -95,9 +96,21 @@ SHAPES = {
     "objectives.objective.Objective.loss": loss | dict(of=Mapping[str, scalar] | None, returns=tuple[scalar, dict[str, scalar]]),
     "objectives.objective.Objective.counts": dict(returns=dict[str, scalar]),
     "objectives.objective.Objective.predict": dict(images=tiles, tile_mask=mask, returns=dict[str, dict[str, f32["batch _"]]]),
-    **{f"objectives.terms.{term}.{name}": shapes for term in ("contrastive.Contrastive", "views.Views") for name, shapes in TERM.items()},
-    **{f"objectives.terms.regression.Regression.{name}": shapes for name, shapes in TERM.items()},
-    **{f"objectives.terms.anchor.Anchor.{name}": shapes for name, shapes in TERM.items()},
+    **{
+        f"objectives.terms.{term}.{name}": shapes
+        for term in (
+            "contrastive.Contrastive",
+            "views.Views",
+            "regression.Regression",
+            "adversary.Adversary",
+            "towers.Towers",
+            "anchor.Anchor",
+        )
+        for name, shapes in TERM.items()
+    },
+    "objectives.terms.adversary.reversed_gradient": dict(x=bags, strength=f32["batch"], returns=bags),
+    "objectives.terms.adversary.Adversary.loss": loss | dict(returns=tuple[f32["batch"], dict[str, scalar]]),
+    "objectives.terms.adversary.Adversary.strength": dict(progress=f32["batch"], returns=f32["batch"]),
     "objectives.terms.anchor.Anchor.loss": loss | dict(returns=tuple[f32["batch"], dict[str, scalar]]),
     **{
         f"objectives.terms.anchor.{name}": dict(a=f32["*any width"], b=f32["*any width"], returns=f32["*any"])

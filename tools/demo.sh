@@ -10,7 +10,7 @@ cohort=$out/cohort
 benchmarks=$out/benchmarks
 started=$SECONDS
 number=0
-total=19
+total=20
 
 step() {
   number=$((number + 1))
@@ -27,6 +27,7 @@ tuned=("${short[@]}" --config.init="$out/base" --config.tiles=2 --config.train_f
 step pathfm demo --out "$world" --patients "$patients" --seed "$seed"
 step pathfm tile "$world/slides" --cohort "$cohort" --tile 96
 step pathfm expression "$world/rna" --sheet "$world/metadata.json" --cohort "$cohort"
+step pathfm vectors "$world/report_embeddings.npy" --name text --cohort "$cohort"
 step pathfm labels --clinical "$world/clinical.tsv" --maf "$world/mutations.maf" --cohort "$cohort"
 step pathfm cohort --cohort "$cohort" --fractions 0.44,0.12,0.44
 

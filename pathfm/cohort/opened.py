@@ -79,7 +79,9 @@ def read_vectors(path: Path) -> anndata.AnnData:
     InputError when it is missing or broken, names a patient twice, or holds values that are not finite.
     """
     if not path.exists():
-        raise InputError(f"there is no {path}; put a matrix there with one row a patient, or leave out the term that needs it")
+        raise InputError(
+            f"there is no {path}; put a matrix of a row a patient there (`pathfm vectors` makes it), or leave out the term that needs it"
+        )
     try:
         data = anndata.read_h5ad(path)
     except (OSError, KeyError, ValueError) as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pathfm.demo import bach, crc_msi, mhist, omics, pcam, tables
+from pathfm.demo import bach, crc_msi, mhist, omics, pcam, reports, tables
 from pathfm.demo.scene import make_scene
 from pathfm.demo.slides import write_slide
 from pathfm.demo.world import World, file_uuid, make_world, planted_programmes
@@ -108,7 +108,9 @@ MAKERS: dict[str, Callable[[World, Job], None]] = {"slide": make_slide, "rna": m
 
 
 def write_tables(out: Path, world: World) -> None:
-    """Sheets, clinical data, mutations, reports, gene sets, annotations and the truth; quick, so they are written each time."""
+    """Sheets, clinical data, mutations, reports and their embeddings, gene sets, annotations and the truth; quick, so they are written each
+    time.
+    """
     write_table(out / "gdc_sample_sheet.tsv", tables.sample_sheet(world))
     write_json(tables.portal_metadata(world), out / "metadata.json")
     write_labels(out, world)
@@ -119,6 +121,7 @@ def write_tables(out: Path, world: World) -> None:
         path = out / "reports" / f"{patient}.{file_uuid(world.seed, patient, 'report')}.txt"
         if not path.exists():
             write_text(path, tables.report(world, person))
+    reports.write_embeddings(out, world)
     write_parquet(planted_programmes(world).reset_index(), out / "truth.parquet")
 
 

@@ -23,7 +23,7 @@ class Encoder:
     """From tiles to features, frozen; on all devices of this process, bfloat16 inside on accelerators."""
 
     tower: ImageTower
-    params: dict[str, Any]  # the image tower and, with attention, its pooling
+    params: dict[str, Any]  # the image tower and, where it was trained, its pooling
     mean: tuple[float, ...]
     std: tuple[float, ...]
     tile: int  # edge of the images that it was trained on
@@ -31,7 +31,7 @@ class Encoder:
 
     @classmethod
     def of(cls, weights: Weights) -> "Encoder":
-        """Of weights with trained attention the pooling is that attention, of all others the mean."""
+        """Of weights with trained pooling it is that pooling, of all others the mean."""
         card, platform = weights.card, jax.devices()[0].platform
         return cls(
             tower=ImageTower(weights.spec, card.pooling, compute_type("auto", platform)),
@@ -44,7 +44,7 @@ class Encoder:
 
     @property
     def pooling(self) -> str:
-        """How the tiles of a patient become one feature: "mean" or "attention"."""
+        """How the tiles of a patient become one feature: "mean", or trained "attention" or "transformer"."""
         return self.tower.pooling
 
     @cached_property

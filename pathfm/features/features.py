@@ -15,6 +15,6 @@ class Features:
 
     patients: list[str]
     matrix: np.ndarray  # float32 [patients, features]
-    pooling: str  # how the tiles of a patient became one feature: "mean" or "attention"
+    pooling: str  # how the tiles of a patient became one feature: "mean", or trained "attention" or "transformer"
     of_images: Callable[[Benchmark], np.ndarray] | None = None  # → float32 [images, features]; None: the encoder is not here
     bags: Bags | None = None  # the tiles of each patient, rows as the matrix's; None: they were not kept

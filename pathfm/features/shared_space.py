@@ -1,5 +1,6 @@
 """The spaces that contrastive terms have trained, applied from the folder of weights: a patient's image and vector as unit rows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,9 @@ from pathfm.errors import InputError
 from pathfm.modalities.modality import Modality
 from pathfm.modalities.residual import cancer_means
 from pathfm.models.precision import float32_products
+from pathfm.objectives.objective import Objective
 from pathfm.objectives.terms.contrastive import Contrastive
+from pathfm.objectives.terms.towers import Towers
 from pathfm.progress import say
 from pathfm.settings.terms import EXPRESSION
 from pathfm.weights.applied import objective_of
@@ -22,7 +25,7 @@ from pathfm.weights.folder import Weights
 
 @dataclass(frozen=True)
 class SharedSpace:
-    """One contrastive term with its parameters, and the modality as that term has seen it."""
+    """A contrastive term, or one tower of several beside the image's, with its parameters, and the modality as that term has seen it."""
 
     name: str
     term: Contrastive
@@ -45,7 +48,8 @@ class SharedSpace:
 
 
 def spaces_of(weights: Weights, cohort: Cohort) -> tuple[SharedSpace, ...]:
-    """A space for each contrastive term that the weights were trained with and whose vectors the cohort has; none for imported weights.
+    """A space for each contrastive term, and each tower of a term of several, that the weights were trained with and whose vectors the
+    cohort has; none for imported weights.
 
     Of an objective that is not known here, as of a term that only the training's config imported, a line says so.
     """
@@ -56,14 +60,24 @@ def spaces_of(weights: Weights, cohort: Cohort) -> tuple[SharedSpace, ...]:
     except InputError as error:
         say(f"retrieval: left out, {error}")
         return ()
-    terms = {name: term for name, term in objective.terms.items() if isinstance(term, Contrastive)}
-    there = {name: term for name, term in terms.items() if term.modality == EXPRESSION or cohort.folder.matrix(term.modality).exists()}
-    for name in terms.keys() - there.keys():
-        say(f"retrieval: {name} is left out, the cohort has no {cohort.folder.matrix(terms[name].modality).name}")
-    return tuple(
-        SharedSpace(name, term, objective.own(weights.params, name), _as_seen(weights, term.modality, cohort), cohort)
-        for name, term in there.items()
-    )
+    found = []
+    for name, term, params in _terms(objective, weights.params):
+        matrix = cohort.folder.matrix(term.modality)
+        if term.modality == EXPRESSION or matrix.exists():
+            found.append(SharedSpace(name, term, params, _as_seen(weights, term.modality, cohort), cohort))
+        else:
+            say(f"retrieval: {name} is left out, the cohort has no {matrix.name}")
+    return tuple(found)
+
+
+def _terms(objective: Objective, params: Any) -> Iterator[tuple[str, Contrastive, Any]]:
+    """Name, term between image and one modality, and its parameters."""
+    for name, term in objective.terms.items():
+        own = objective.own(params, name)
+        if isinstance(term, Contrastive):
+            yield name, term, own
+        elif isinstance(term, Towers):
+            yield from ((f"{name}, {modality}", term.of(modality), term.own(own, modality)) for modality in term.settings.modalities)
 
 
 def _as_seen(weights: Weights, name: str, cohort: Cohort) -> Modality:

@@ -30,8 +30,8 @@ PREPROCESSING = 1  # goes up when the way from a file to the tower's input chang
 class FeatureStore:
     """Frozen features of one encoder; `cache` is the folder that keeps them.
 
-    Of a slide its mean is kept, or for an encoder with attention the features of its tiles, of which any pooling can be derived: they take
-    as many times the room as a slide has tiles.
+    Of a slide its mean is kept, or for an encoder with trained pooling the features of its tiles, of which any pooling can be derived:
+    they take as many times the room as a slide has tiles.
     """
 
     encoder: Encoder | ColourStatistics
@@ -52,7 +52,7 @@ class FeatureStore:
     def patients(self, folder: CohortFolder, slides: pd.DataFrame) -> tuple[list[str], np.ndarray]:
         """Patients, sorted, and their features float32 [patients, features].
 
-        The mean over a slide's tiles, then over the patient's slides; or what trained attention makes of all the patient's tiles.
+        The mean over a slide's tiles, then over the patient's slides; or what trained pooling makes of all the patient's tiles.
         `slides` are rows of slides.parquet. A slide without a readable tile is named and left out.
         """
         if self.encoder.pooling == "mean":

@@ -97,7 +97,7 @@ def _opened():
 
 
 class Bags:
-    """Example `step * local_batch + slot` of one host, for Grain: the bag of one patient, with its vectors.
+    """Example `step * local_batch + slot` of one host, for Grain: the bag of one patient, with its vectors and codes (site, cancer).
 
     A slot that the order leaves empty is padding: the last patient's bag under the number -1.
     """
@@ -106,15 +106,13 @@ class Bags:
         self,
         index: TileIndex,
         vectors: Mapping[str, Vectors],
-        site: np.ndarray,
-        cancer: np.ndarray,
+        codes: Mapping[str, np.ndarray],
         order: Order,
         tiles: int,
         steps: int,
         slots: range,
     ):
-        self._index, self._vectors, self._order = index, vectors, order
-        self._codes = {"site": site, "cancer": cancer}
+        self._index, self._vectors, self._codes, self._order = index, vectors, codes, order
         self._tiles, self._steps, self._slots = tiles, steps, slots
         self._records = OpenRecords(index)
 
@@ -129,7 +127,7 @@ class Bags:
         bag = read_bag(self._index, self._records, patient, tiles, self._tiles)
         if wanted is None:
             bag["patient"] = np.int32(-1)
-        bag |= {name: codes[patient] for name, codes in self._codes.items()}
+        bag |= {name: code[patient] for name, code in self._codes.items()}
         bag["vectors"] = {name: vectors.values[patient] for name, vectors in self._vectors.items()}
         bag["present"] = {name: vectors.present[patient] for name, vectors in self._vectors.items()}
         return bag

@@ -26,6 +26,10 @@ class Part:
     site: np.ndarray
     cancer: np.ndarray
 
+    @property
+    def codes(self) -> dict[str, np.ndarray]:
+        return {"site": self.site, "cancer": self.cancer}
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
@@ -43,6 +47,11 @@ class TrainingData:
     @property
     def widths(self) -> dict[str, int]:
         return {name: vectors.values.shape[1] for name, vectors in self.train.vectors.items()}
+
+    @property
+    def sites(self) -> int:
+        """How many hospitals the training patients are known to be of; their codes are the first."""
+        return int(self.train.site.max(initial=-1)) + 1
 
 
 def open_training_data(
@@ -86,7 +95,8 @@ def open_training_data(
 
 
 def _codes(*columns: pd.Series) -> dict[str, int]:
-    names = sorted(set(pd.concat(columns).dropna()))
+    """A number for each name, those of the first column first."""
+    names = dict.fromkeys(name for column in columns for name in sorted(set(column.dropna())))
     return {name: code for code, name in enumerate(names)}
 
 

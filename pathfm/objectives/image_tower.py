@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from pathfm.models.applied import applied
 from pathfm.models.lora import init_lora, merged
-from pathfm.models.pooling import GatedAttentionPooling, masked_mean
+from pathfm.models.pooling import TRAINED, masked_mean
 from pathfm.models.precision import float32_products
 from pathfm.models.vit import Remat, ViT, ViTSpec
 from pathfm.settings.training import LoraConfig
@@ -19,7 +19,7 @@ BASE_IMAGE = "base_image"  # of the parameters: the ViT that training starts fro
 
 @dataclass(frozen=True)
 class ImageTower:
-    """The ViT under `image` of the parameters, with attention the pooling under `pooling`, with LoRA its factors under `lora`."""
+    """The ViT under `image` of the parameters, pooling that is trained under `pooling`, with LoRA its factors under `lora`."""
 
     spec: ViTSpec
     pooling: str = "mean"
@@ -32,9 +32,9 @@ class ImageTower:
         size = self.spec.image_size
         image_rng, pooling_rng, lora_rng = jax.random.split(rng, 3)
         params = {"image": self._vit.init(image_rng, jnp.zeros((1, size, size, 3), jnp.float32))["params"]}
-        if self.pooling == "attention":
+        if self.pooling in TRAINED:
             bag = jnp.zeros((1, 1, self.spec.features), jnp.float32)
-            params["pooling"] = GatedAttentionPooling().init(pooling_rng, bag, jnp.ones((1, 1), bool))["params"]
+            params["pooling"] = TRAINED[self.pooling]().init(pooling_rng, bag, jnp.ones((1, 1), bool))["params"]
         if self.lora:
             params["lora"] = init_lora(lora_rng, params["image"], self.lora.modules, self.lora.rank)
         return params
@@ -64,8 +64,8 @@ class ImageTower:
     @float32_products
     def pooled(self, params: Any, features: jax.Array, tile_mask: jax.Array) -> jax.Array:
         """One feature [batch, features] a bag, of its tiles' features [batch, tiles, features]."""
-        if self.pooling == "attention":
-            return applied(GatedAttentionPooling(), params["pooling"], features, tile_mask)
+        if self.pooling in TRAINED:
+            return applied(TRAINED[self.pooling](), params["pooling"], features, tile_mask)
         return masked_mean(features, tile_mask)
 
     def flops(self, images: int) -> float:

@@ -5,10 +5,11 @@ A batch holds, for `b` patients,
     images     float32 [views, b, tiles, height, width, 3], normalised
     tile_mask  bool [b, tiles]
     patient    int32 [b], -1 is padding
-    site       int32 [b], -1 where unknown
+    site       int32 [b], -1 where unknown; below `Widths.sites` the hospitals of training patients
     cancer     int32 [b], -1 where unknown
     vectors    {modality: float32 [b, width]}
     present    {modality: bool [b]}, whether the patient has it
+    progress   float32 [b], the share of the run that is over, the same in all rows; in training alone
 
 `encode` sees each patient alone and is what costs; `loss` sees all of them and needs no images. So the patients of a step may be encoded
 a few at a time.
@@ -47,6 +48,7 @@ class Widths:
     batch: int = 1
     patients: int = 1  # who train, as many as the bank has rows
     everywhere: jax.sharding.Sharding | None = None  # that of the bank: what is whole on every device of a mesh
+    sites: int = 0  # hospitals of the training patients; 0 where weights are applied again
     starts: Mapping[str, np.ndarray] = field(default_factory=dict)  # what training patients, or a file, give its parameters to start from
 
 
@@ -55,7 +57,6 @@ class Term(Protocol):
 
     views: int  # how many differently augmented versions of each tile it compares
     reads: Literal["bag", "tiles", "base"]  # "base": the tiles, and what the weights that training starts from make of them
-    modality: str | None  # whose vectors it needs
     additive: bool  # the loss is a mean over patients of what each gives alone, without random numbers
     needs_bank: bool
 
@@ -129,10 +130,6 @@ class Objective:
     @cached_property
     def views(self) -> int:
         return max(term.views for term in self.terms.values())
-
-    @cached_property
-    def modalities(self) -> tuple[str, ...]:
-        return tuple(sorted({term.modality for term in self.terms.values() if term.modality}))
 
     @cached_property
     def additive(self) -> bool:

@@ -92,7 +92,7 @@ class Evaluation:
         """Whether training left the weights as they were: those of the base, or of step 0; of several folds in each."""
         if self.by_fold:
             return all(one.unmoved for one in self.by_fold)
-        own = self.pooling != "mean"  # attention that was trained with the tower is not the base's
+        own = self.pooling != "mean"  # pooling that was trained with the tower is not the base's
         return self.base is not None and (self.weight_hash == self.base["weight_hash"] or (self.card.get("step") == 0 and not own))
 
     @property
@@ -130,7 +130,7 @@ class Evaluation:
 
     @property
     def pooling(self) -> str:
-        """How the tiles of a patient became one feature: "mean", or "attention" that was trained with the tower."""
+        """How the tiles of a patient became one feature: "mean", or "attention" or "transformer" that was trained with the tower."""
         return self.about["pooling"]
 
     @property

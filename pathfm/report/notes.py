@@ -134,7 +134,9 @@ def _of_parts(one: Evaluation, columns: dict[str, str]) -> Iterator[Note]:
             yield Note(f"{one.name}: {count:,} images of {columns[task]} are left out, their patients train or validate in the fold")
 
 
-_POOLED = {"mean": "the mean over the tiles", "attention": "what the run's own trained attention makes of all the tiles"}
+_POOLED = {"mean": "the mean over the tiles"} | {
+    name: f"what the run's own trained {name} makes of all the tiles" for name in ("attention", "transformer")
+}
 
 
 def _pretrained(evaluations: Sequence[Evaluation]) -> Iterator[Note]:

@@ -110,6 +110,50 @@ class Views(TermSettings):
 
 @term
 @dataclass(frozen=True, kw_only=True)
+class Towers(TermSettings):
+    """The embeddings of a patient's image and of each of its vectors find each other, pair by pair, among the patients that have both."""
+
+    made_by: ClassVar[str] = "pathfm.objectives.terms.towers:Towers"
+    says: ClassVar[str] = "tuned to tell which gene expression and other vectors belong to a tile's patient"
+
+    name: str = "towers"
+    modalities: tuple[str, ...] = (EXPRESSION, "text")  # each has a tower; a patient may lack some
+    projection: int = 512  # width of the shared space
+    hidden: int = 1024  # width of the hidden layer of each modality's tower
+    dropout: float = 0.2
+    masking: float = 0.2  # share of a vector's entries hidden from its tower, one mask per patient and step
+    temperature: float = 0.07  # at the start; learned for each pair
+    max_logit_scale: float = 100.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.modalities or len({*self.modalities, "image"}) <= len(self.modalities):
+            named = ", ".join(self.modalities) or "none"
+            raise ValueError(f"the modalities of {self.name} are {named}; name one or more beside the image, each once")
+
+
+@term
+@dataclass(frozen=True, kw_only=True)
+class Adversary(TermSettings):
+    """A head reads the hospital from a patient's feature, and the tower learns to hide it; goes with other terms in a joint objective."""
+
+    made_by: ClassVar[str] = "pathfm.objectives.terms.adversary:Adversary"
+    says: ClassVar[str] = "tuned to hide the hospital of a tile's patient"
+
+    name: str = "adversary"
+    hidden: int = 256  # width of the hidden layer of the head
+    within_cancer: bool = False  # the head chooses among the hospitals that have the patient's cancer type, which it so gains nothing by
+    strength: float = 1.0  # at the end, of the reversed gradient against that of the head
+    ramp: float = 10.0  # how fast it comes there: at the share p of the run it is strength · (2 / (1 + exp(-ramp · p)) - 1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.strength >= 0 or not self.ramp > 0:
+            raise ValueError(f"strength is {self.strength} and ramp is {self.ramp}; strength must be 0 or more, ramp above 0")
+
+
+@term
+@dataclass(frozen=True, kw_only=True)
 class Joint(TermSettings):
     """Several terms on one tower: `{"direct": 1.0, "contrastive": {"weight": 0.3, "projection": 128}}`.
 
@@ -160,7 +204,8 @@ def terms_of(objective: TermSettings) -> dict[str, TermSettings]:
 
 def modalities_of(objective: TermSettings) -> list[str]:
     """The modalities whose vectors the terms need."""
-    return sorted({modality for one in terms_of(objective).values() if (modality := getattr(one, "modality", None))})
+    every = terms_of(objective).values()
+    return sorted({name for one in every for name in (getattr(one, "modality", None), *getattr(one, "modalities", ())) if name})
 
 
 def on_card(objective: TermSettings) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class Recipe:
     train_for: str = "30 epochs"
     batch: int = 256  # patients a step
     tiles: int = 1  # tiles of a patient a step
-    pooling: str = "mean"  # "mean" or "attention"
+    pooling: str = "mean"  # "mean", "attention" or "transformer"
     dtype: str = "auto"  # compute type: bfloat16 on accelerators, float32 on CPU
     evaluate_every: str = "5 %"  # loss on validation patients; a checkpoint follows each
     select: str = "best"  # the weights with the least validation loss, or the "last"
@@ -123,7 +123,7 @@ class Placement:
 CHOICES = {
     "pairing": ("true", "permuted", "permuted_in_site"),
     "residual": RESIDUALS,
-    "pooling": ("mean", "attention"),
+    "pooling": ("mean", "attention", "transformer"),
     "select": ("best", "last"),
     "remat": ("none", "cheap", "blocks"),
     "dtype": ("auto", "float32", "bfloat16"),

@@ -42,11 +42,14 @@ class Tower:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a program must know of the data: the edge of a tile in pixels, the width of each modality's vectors, the training patients."""
+    """What a program must know of the data: the edge of a tile in pixels, the width of each modality's vectors, the training patients and
+    their hospitals.
+    """
 
     tile: int
     widths: Mapping[str, int]
     patients: int
+    sites: int = 0
     starts: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # of the parameters of terms, by the names of the terms
 
 
@@ -106,7 +109,7 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
     dtype = compute_type(config.dtype, platform)
     lora = config.lora if config.lora.rank else None
     image = ImageTower(tower.spec, config.pooling, dtype, cast(Remat, config.remat), facts.tile, lora)
-    widths = Widths(tower.spec.features, facts.widths, dtype, config.batch, facts.patients, replicated(mesh))
+    widths = Widths(tower.spec.features, facts.widths, dtype, config.batch, facts.patients, replicated(mesh), facts.sites)
     objective = make_objective(config.objective, image, widths, facts.starts)
     prepare = preparation(objective.views, config.augment, tower)
 
@@ -131,7 +134,7 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
         batch_shapes=batch_shapes(config, facts),
         bank_shapes=bank_shapes(facts) if objective.needs_bank else None,
         train_step=jax.jit(
-            make_train_step(objective, prepare, optimizer, config.seed, part),
+            make_train_step(objective, prepare, optimizer, config.seed, part, durations.steps),
             donate_argnums=0,
             in_shardings=(shardings, batched, everywhere),
             out_shardings=(shardings, None),

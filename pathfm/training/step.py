@@ -18,14 +18,18 @@ TrainStep = Callable[[State, Batch, Bank | None], tuple[State, Metrics]]
 EvaluateStep = Callable[[State, Batch, Bank | None], tuple[Metrics, jax.Array]]
 
 
-def make_train_step(objective: Objective, prepare: Prepare, optimizer: optax.GradientTransformation, seed: int, part: int) -> TrainStep:
-    """(state, batch, bank) → (state, metrics), `part` patients encoded at a time.
+def make_train_step(
+    objective: Objective, prepare: Prepare, optimizer: optax.GradientTransformation, seed: int, part: int, steps: int
+) -> TrainStep:
+    """(state, batch, bank) → (state, metrics) of a run of `steps`, `part` patients encoded at a time.
 
-    Random numbers come from (seed, step, patient) and from nothing else. `gradient_norm` is the norm that is clipped.
+    The terms of the objective see in the batch how far the run is (`progress`). Random numbers come from (seed, step, patient) and from
+    nothing else. `gradient_norm` is the norm that is clipped.
     """
 
     def step(state: State, batch: Batch, bank: Bank | None) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
+        batch = {**batch, "progress": jnp.full(batch["patient"].shape, state.step.astype(jnp.float32) / steps)}
         encode = encoder(objective, prepare, jax.random.fold_in(key, 0), train=True)
         (value, metrics), gradients = value_and_gradients(
             objective, encode, state.params, state.fixed, batch, bank, jax.random.fold_in(key, 1), part

@@ -21,7 +21,7 @@ class Validation:
     def __init__(self, part: Part, config: TrainConfig, slots: range):
         order = Once(len(part.index.patients), config.batch, config.seed)
         self._config, self._local = config, len(slots)
-        self._bags = Bags(part.index, part.vectors, part.site, part.cancer, order, config.tiles, order.steps, slots)
+        self._bags = Bags(part.index, part.vectors, part.codes, order, config.tiles, order.steps, slots)
         self._bad = BadRecords(part.index, config.max_bad)
 
     def __call__(self, program: Program, state: State, bank: Bank | None, sharding: Any, interruption: Interruption) -> dict[str, float]:

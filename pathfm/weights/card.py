@@ -17,7 +17,7 @@ from pathfm.zoo.rules import listed
 
 FORMAT = 2
 IMPORTED = "imported"
-POOLINGS = ("mean", "attention")
+POOLINGS = ("mean", "attention", "transformer")
 REQUIRED = ("name", "objective", "architecture", "normalisation", "tile", "mpp", "weight_hash")
 
 

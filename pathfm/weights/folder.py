@@ -101,7 +101,7 @@ def open_weights(path: str | Path) -> Weights:
         raise InputError(
             f"the parameters in {folder} are not those that its card was written for; the folder was changed or damaged, take a fresh copy"
         )
-    if "pooling" in params:  # cards of format 1 did not say so
+    if "pooling" in params and card.pooling == "mean":  # cards of format 1 did not say so
         card = replace(card, pooling="attention")
     panels = {name: read_panel(folder / panel_file(name)) for name in card.modalities}
     patients = read_json(folder / "patients.json")

@@ -52,6 +52,8 @@ def test_everything_that_a_user_has_lies_there(out):
         "mutations.maf",
         "pcam",
         "programmes.gmt",
+        "report_embeddings.csv",
+        "report_embeddings.npy",
         "reports",
         "rna",
         "slides",

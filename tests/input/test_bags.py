@@ -26,7 +26,7 @@ def indexed(folder):
 def bags_of(index, order, steps, slots):
     numbers = np.arange(len(index.patients), dtype=np.int32)
     vectors = {"expression": Vectors(numbers[:, None].astype(np.float32), numbers % 2 == 0)}
-    return Bags(index, vectors, numbers % 3, numbers % 2, order, 2, steps, slots)
+    return Bags(index, vectors, {"site": numbers % 3, "cancer": numbers % 2}, order, 2, steps, slots)
 
 
 def taken(folder, start, threads, slots=range(4), steps=6):
@@ -49,7 +49,7 @@ def test_two_hosts_read_the_two_halves_of_one_batch(folder):
         np.testing.assert_array_equal(all_["tiles"], np.concatenate([a["tiles"], b["tiles"]]))
 
 
-def test_vectors_site_and_cancer_follow_their_patient(folder):
+def test_vectors_and_codes_follow_their_patient(folder):
     for batch in taken(folder, 0, 1):
         np.testing.assert_array_equal(batch["vectors"]["expression"][:, 0], batch["patient"])
         np.testing.assert_array_equal(batch["present"]["expression"], batch["patient"] % 2 == 0)

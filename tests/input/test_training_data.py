@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from pathfm.cohort.splits import Splits
 from pathfm.errors import InputError
+from pathfm.files import read_parquet
 from pathfm.input.training_data import open_training_data
 from pathfm.settings.terms import Direct
 from pathfm.settings.training import Recipe
@@ -64,6 +66,17 @@ def test_another_form_of_the_matrix_gives_the_same_panel_and_expression(cohort, 
     assert theirs.panels["expression"].hash == ours.panels["expression"].hash
     for found, wanted in ((theirs.train, ours.train), (theirs.validation, ours.validation)):
         np.testing.assert_array_equal(found.vectors["expression"].values, wanted.vectors["expression"].values)
+
+
+def test_hospitals_of_training_patients_have_the_first_codes(tmp_path):
+    folder = make_small_cohort(tmp_path / "cohort")
+    table = read_parquet(folder.splits)
+    sites = table["patient"].str[5:7]
+    role = np.where(sites == "A0", "val", np.where(sites == "B1", "test", "train"))
+    Splits(table.assign(role=role)[["fold", "patient", "role"]], "site", 0, "0.5,0.2,0.3").write(folder)
+    data = opened(folder.root)
+    assert data.sites == 2 and sorted(set(data.train.site)) == [0, 1] and set(data.validation.site) == {2}
+    assert set(data.train.codes) == {"site", "cancer"}
 
 
 def one(value):

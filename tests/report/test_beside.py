@@ -66,6 +66,7 @@ def test_the_panel_shows_each_value_with_its_chance_and_no_table_without_rows(ru
     tables = panel(runs[0])
     hospitals = tables["What the features say of the hospital"]
     assert hospitals["base"][:5] == ["61.2 (16.7)", "20.0", "–", "0.65 (0.50)", "−8.1 [−12.0, −4.0] of 84.0"]
+    assert tables["The hospital, before and after tuning"] == {name: ["61.2 → 61.2 (16.7)", "–"] for name in ("direct", "contrastive")}
     assert hospitals["direct"][3] == "0.65 (0.50)" and hospitals["direct"][4] == "–"  # all at the median of 3, 5 and 21 neighbours
     assert tables["What needs no image"] == {"TP53, from other test patients": ["73.8", "50.0"]}
     assert tables["Image ↔ vector"]["contrastive, image → vector"][0] == "25.0 (25.0)"
