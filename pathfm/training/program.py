@@ -24,7 +24,7 @@ from pathfm.training.durations import Durations
 from pathfm.training.mesh import batch_sharding, replicated, state_shardings
 from pathfm.training.microbatch import part_size
 from pathfm.training.optimizer import make_optimizer, trained
-from pathfm.training.state import State, initial_state
+from pathfm.training.state import State, copied, initial_state
 from pathfm.training.step import EvaluateStep, TrainStep, compiler_options, make_evaluate_step, make_train_step
 from pathfm.weights.folder import Weights
 from pathfm.zoo.known import known
@@ -73,7 +73,8 @@ class Program:
             {**part, "image": _put(part["image"], image, shardings["image"])} if "image" in part else part
             for part, shardings in ((fresh.params, self.shardings.params), (fresh.fixed, self.shardings.fixed))
         )
-        return fresh._replace(params=params, fixed=fixed)
+        average = jax.jit(copied, out_shardings=self.shardings.params)(params) if fresh.average else ()
+        return fresh._replace(params=params, fixed=fixed, average=average)
 
     def restored(self, checkpoints: Checkpoints, step: int, fixed: Any) -> State:
         """The state of a checkpoint on this program's devices, with the fixed parameters given."""
@@ -92,7 +93,7 @@ class Program:
         return replace(self, train_step=train_step, evaluate_step=evaluate_step)
 
     def plain(self, state: State) -> Any:
-        """The parameters as a run leaves them: all of them, with low-rank factors merged into the image tower."""
+        """The parameters as a run leaves them: all of them, as they are validated, with low-rank factors merged into the image tower."""
         params = state.every
         if self.objective.tower.lora is None:
             return params
@@ -113,7 +114,8 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
     optimizer = make_optimizer(config.optimizer, shapes, chosen, durations.steps, durations.warmup)
 
     def initial(key: jax.Array) -> State:
-        return initial_state(objective.init(key), chosen, optimizer)
+        options = config.optimizer
+        return initial_state(objective.init(key), chosen, optimizer, averaged=options.ema > 0, skipping=options.skip > 0)
 
     state_shapes = jax.eval_shape(initial, jax.random.key(config.seed))
     shardings, batched, everywhere = state_shardings(mesh, state_shapes), batch_sharding(mesh), replicated(mesh)
@@ -129,7 +131,7 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
         batch_shapes=batch_shapes(config, facts),
         bank_shapes=bank_shapes(facts) if objective.needs_bank else None,
         train_step=jax.jit(
-            make_train_step(objective, prepare, optimizer, config.seed, part),
+            make_train_step(objective, prepare, optimizer, config.optimizer, config.seed, part),
             donate_argnums=0,
             in_shardings=(shardings, batched, everywhere),
             out_shardings=(shardings, None),
