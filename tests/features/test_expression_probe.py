@@ -11,7 +11,7 @@ def world(train=60, val=24, genes=30, seed=0, signal=1.0):
     rng = np.random.default_rng(seed)
     count = train + val
     features = rng.normal(size=(count, 8)).astype(np.float32)
-    truth = (signal * features @ rng.normal(size=(8, genes)) + 3 * rng.normal(size=(count, genes))).astype(np.float32)
+    truth = (signal * features @ rng.normal(size=(8, genes)) + 2 * rng.normal(size=(count, genes))).astype(np.float32)
     roles = np.array(["train"] * train + ["val"] * val)
     types = np.array([("LUAD", "LUSC")[number % 2] for number in range(count)])
     truth[types == "LUAD"] += 4.0  # what a type has by itself counts for nothing

@@ -9,18 +9,19 @@ import pytest
 
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
-from pathfm.objectives.image_tower import ImageTower
 from pathfm.weights.blending import between, mean_of, refuse_unlike
 from pathfm.weights.card import Base, Blend, Card
 from pathfm.weights.folder import Weights
 from pathfm.weights.hashing import weight_hash
+from tests.parity import random_params
 
 SPEC = ViTSpec(width=16, depth=2, heads=2, mlp_width=32, patch=8, image_size=16)
 
 
 def weights_of(seed, spec=SPEC, pooling="mean", **card):
-    params = jax.tree.map(np.asarray, ImageTower(spec, pooling).init(jax.random.key(seed)))
-    params |= {"head": {"kernel": np.full((16, 3), seed, np.float32)}}
+    params = {"image": random_params(spec, seed), "head": {"kernel": np.full((16, 3), seed, np.float32)}}
+    if pooling == "attention":
+        params["pooling"] = {"score": {"kernel": np.full((16, 1), seed, np.float32)}}
     facts = {
         "objective": "direct",
         "tile": 16,
