@@ -39,6 +39,7 @@ from pathfm.training.mesh import batch_sharding, local_slots, make_mesh, on_devi
 from pathfm.training.metrics import Clock, MetricWriter, show, validation_losses
 from pathfm.training.processes import in_company, made_once
 from pathfm.training.program import Facts, Program, image_tower, make_program
+from pathfm.training.skipping import IN_ALL
 from pathfm.training.state import State
 from pathfm.training.step import Ahead
 from pathfm.training.validation import Validation
@@ -55,7 +56,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     """
     folder, first = RunFolder(workdir), jax.process_index() == 0
     folder.keep_config(config, write=first)
-    divergence = Divergence(folder)
+    divergence = Divergence(folder, config.optimizer.skip)
     divergence.refuse_to_go_on()
     mesh = make_mesh(config.mesh)
     slots = local_slots(mesh, config.batch)
@@ -179,7 +180,7 @@ def log(
     values = {name: float(value) for name, value in metrics.items()} | speed
     divergence.of_losses(step, values)
     writer.write(step, values)
-    show(step, steps, {name: values[name] for name in ("loss", "examples_per_second", "data_wait_share")})
+    show(step, steps, {name: values[name] for name in ("loss", "examples_per_second", "data_wait_share", IN_ALL) if name in values})
 
 
 def keep_weights(

@@ -15,6 +15,7 @@ NAMES = (
     "benchmarks",
     "import",
     "train",
+    "blend",
     "evaluate",
     "report",
     "export",

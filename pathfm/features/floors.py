@@ -56,7 +56,8 @@ def floor_of(weights: Weights, kind: str, seed: int) -> tuple[Encoder | ColourSt
 
     `kind` is "random", a tower whose weights are drawn by `seed` as training draws them, or "colour".
     """
-    nothing = {"settings": None, "base": None, "step": 0, "recipe_hash": None, "pairing": None, "data_hash": None, "pretrained_on": ()}
+    unknown = dict.fromkeys(("settings", "base", "blend", "recipe_hash", "pairing", "data_hash"))
+    nothing = unknown | {"step": 0, "pretrained_on": ()}
     card = replace(weights.card, name=NAMES[kind], objective="floor", **nothing)
     if kind == COLOUR:
         encoder = ColourStatistics(card.tile)

@@ -1,12 +1,14 @@
 """What a training run can be told: the recipe, which says what is trained, and the placement, which says how; configs/ holds recipes."""
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 
 from pathfm.files import digest
 from pathfm.settings.schema import differences
 from pathfm.settings.terms import EXPRESSION, TermSettings, terms_of
 
+TRAINABLE = re.compile(r"all|last:([1-9]\d*)")
 RESIDUALS = ("none", "site", "cancer", "cancer_and_site")
 DEFAULTS = 1  # goes up when a default below or in `terms` changes, so that recipes of before and after are not taken for one
 
@@ -22,7 +24,21 @@ class OptimizerConfig:
     b2: float = 0.999
     layer_decay: float = 1.0  # learning rate of a block = the next block's, times this
     freeze: tuple[str, ...] = ()  # parameters that stay as they are
+    trainable: str = "all"  # of the tower; "last:N": its embeddings and all but its last N blocks stay as they are
     multipliers: tuple[str, ...] = ()  # "REGEX=FACTOR" on the learning rate
+    ema: float = 0.0  # decay a step of the average of the parameters, which then is what is validated and kept; 0: none
+    skip: int = 0  # steps in a row that may be left out for a loss or gradient that is not finite; more end the run. 0: none may
+    spike: float = 0.0  # a gradient norm above so many times the mean of those before counts as not finite; 0: none does
+
+    def __post_init__(self):
+        if not TRAINABLE.fullmatch(self.trainable):
+            raise ValueError(f"trainable is {self.trainable!r}; give all, or last:N for the last N blocks of the tower")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema is {self.ema}; it must be 0 or more and below 1")
+        if self.skip < 0 or not (self.spike == 0 or self.spike > 1):
+            raise ValueError("skip must be 0 or more, and spike 0 or above 1")
+        if self.spike and not self.skip:
+            raise ValueError("spike needs skip, the number of steps in a row that may be left out")
 
 
 @dataclass(frozen=True)

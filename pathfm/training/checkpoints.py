@@ -118,7 +118,7 @@ class Checkpoints:
                 f"the checkpoint {self._folder(step)} cannot be read ({reason(error.__cause__ or error)}): it is damaged, or belongs to "
                 "another model or objective; remove it to go on from an earlier one, or use another --workdir"
             ) from error
-        return State(found["step"], found["params"], fixed, found["optimizer"])
+        return State(found["step"], found["params"], fixed, found["optimizer"], found.get("average", ()), found.get("skipped", ()))
 
     def _folder(self, step: int) -> Path:
         return Path(self._manager.directory) / str(step)
@@ -139,8 +139,9 @@ class Checkpoints:
 
 
 def _changing(state: State) -> dict[str, Any]:
-    """What is kept of a state: the fixed parameters are those of the start."""
-    return {"step": state.step, "params": state.params, "optimizer": state.optimizer}
+    """What is kept of a state, without what it does not have: the fixed parameters are those of the start."""
+    further = {name: part for name, part in (("average", state.average), ("skipped", state.skipped)) if jax.tree.leaves(part)}
+    return {"step": state.step, "params": state.params, "optimizer": state.optimizer, **further}
 
 
 def _as_now(found: Mapping[str, Any]) -> Mapping[str, Any]:

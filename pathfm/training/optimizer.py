@@ -10,28 +10,56 @@ import optax
 
 from pathfm.errors import InputError
 from pathfm.objectives.image_tower import BASE_IMAGE
-from pathfm.settings.training import OptimizerConfig
+from pathfm.settings.training import TRAINABLE, OptimizerConfig
 from pathfm.training.rules import divided, matched, names, parsed
 
 UNRULED = -1.0
 NOT_DECAYED = re.compile(r".*(bias|scale|class_token|registers|position)")
 BLOCK = re.compile(r"image/blocks_(\d+)/.*")
+OF_BLOCK = re.compile(r"(?:image|lora)/blocks_(\d+)/.*")
 BEFORE_BLOCKS = re.compile(r"image/(patch_embedding/.*|class_token|registers|position)")
 
 
 def trained(config: OptimizerConfig, params: Any, tower: bool = True, inputs: Collection[str] = ()) -> Any:
-    """For each parameter of the names and shapes given whether it is trained: frozen by no rule, none of the `inputs` and, without `tower`,
-    not of the ViT.
+    """For each parameter of the names and shapes given whether it is trained: frozen by no rule, not beneath the blocks that `trainable`
+    names, none of the `inputs` and, without `tower`, not of the ViT.
     """
     frozen = matched(params, [(pattern, True) for pattern in config.freeze], False)
     if BASE_IMAGE in params:
         frozen = frozen | {BASE_IMAGE: jax.tree.map(lambda _: True, params[BASE_IMAGE])}
-    chosen = jax.tree.map(
-        lambda is_frozen, name: not is_frozen and name not in inputs and (tower or not name.startswith("image/")), frozen, names(params)
-    )
+    first = first_trained(config.trainable, params)
+
+    def of(is_frozen: bool, name: str) -> bool:
+        return not (is_frozen or name in inputs or beneath(name, first)) and (tower or not name.startswith("image/"))
+
+    chosen = jax.tree.map(of, frozen, names(params))
     if not any(jax.tree.leaves(chosen)):
         raise InputError(f"the rules {', '.join(config.freeze)} freeze every parameter; nothing is left to train")
     return chosen
+
+
+def first_trained(trainable: str, params: Any) -> int:
+    """The number of the first block that is trained; -1 where what lies before the blocks is trained, too.
+
+    InputError where the tower has fewer blocks than are asked for.
+    """
+    asked, blocks = TRAINABLE.fullmatch(trainable), depth(params)
+    if asked is None or asked.group(1) is None:
+        return -1
+    if int(asked.group(1)) > blocks:
+        raise InputError(f"optimizer.trainable is {trainable}, but the tower has {blocks} blocks; give a number up to that, or all")
+    return blocks - int(asked.group(1))
+
+
+def beneath(name: str, first: int) -> bool:
+    """Whether a parameter lies beneath the block of the number `first`: in an earlier one, or before all where `first` is not -1."""
+    match = OF_BLOCK.fullmatch(name)
+    return int(match.group(1)) < first if match else first >= 0 and BEFORE_BLOCKS.fullmatch(name) is not None
+
+
+def depth(params: Any) -> int:
+    """How many blocks the image tower has."""
+    return 1 + max((int(match.group(1)) for name in jax.tree.leaves(names(params)) if (match := BLOCK.fullmatch(name))), default=-1)
 
 
 def make_optimizer(config: OptimizerConfig, params: Any, chosen: Any, steps: int, warmup: int) -> optax.GradientTransformation:
@@ -56,8 +84,7 @@ def learning_rate_factors(config: OptimizerConfig, params: Any) -> Any:
 
     Layer decay as in BEiT and timm: block i of L has decay ** (L - 1 - i), what lies before the blocks has decay ** L.
     """
-    all_names = jax.tree.leaves(names(params))
-    blocks = 1 + max((int(match.group(1)) for name in all_names if (match := BLOCK.fullmatch(name))), default=-1)
+    blocks = depth(params)
 
     def of_depth(name: str) -> float:
         if match := BLOCK.fullmatch(name):

@@ -25,7 +25,7 @@ from pathfm.training.durations import Durations
 from pathfm.training.mesh import batch_sharding, replicated, state_shardings
 from pathfm.training.microbatch import part_size
 from pathfm.training.optimizer import make_optimizer, trained
-from pathfm.training.state import State, initial_state
+from pathfm.training.state import State, copied, initial_state
 from pathfm.training.step import EvaluateStep, TrainStep, compiler_options, make_evaluate_step, make_train_step
 from pathfm.weights.folder import Weights
 from pathfm.zoo.known import known
@@ -78,7 +78,8 @@ class Program:
             part | {name: _put(part[name], image, shardings[name]) for name in ("image", BASE_IMAGE) if name in part}
             for part, shardings in ((fresh.params, self.shardings.params), (fresh.fixed, self.shardings.fixed))
         )
-        return fresh._replace(params=params, fixed=fixed)
+        average = jax.jit(copied, out_shardings=self.shardings.params)(params) if fresh.average else ()
+        return fresh._replace(params=params, fixed=fixed, average=average)
 
     def restored(self, checkpoints: Checkpoints, step: int, fixed: Any) -> State:
         """The state of a checkpoint on this program's devices, with the fixed parameters given."""
@@ -97,7 +98,9 @@ class Program:
         return replace(self, train_step=train_step, evaluate_step=evaluate_step)
 
     def plain(self, state: State) -> Any:
-        """The parameters as a run leaves them: low-rank factors are merged into the image tower, and that of the start is left out."""
+        """The parameters as a run leaves them and as they are validated: with low-rank factors merged into the image tower, without the
+        tower of the start.
+        """
         params = state.every
         left = {name: leaves for name, leaves in params.items() if name not in ("lora", BASE_IMAGE)}
         return left if self.objective.tower.lora is None else left | {"image": jax.jit(self.objective.tower.image)(params)}
@@ -118,7 +121,8 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
     optimizer = make_optimizer(config.optimizer, shapes, chosen, durations.steps, durations.warmup)
 
     def initial(key: jax.Array) -> State:
-        return initial_state(objective.init(key), chosen, optimizer)
+        options = config.optimizer
+        return initial_state(objective.init(key), chosen, optimizer, averaged=options.ema > 0, skipping=options.skip > 0)
 
     state_shapes = jax.eval_shape(initial, jax.random.key(config.seed))
     shardings, batched, everywhere = state_shardings(mesh, state_shapes), batch_sharding(mesh), replicated(mesh)
@@ -134,7 +138,7 @@ def make_program(config: TrainConfig, tower: Tower, facts: Facts, durations: Dur
         batch_shapes=batch_shapes(config, facts),
         bank_shapes=bank_shapes(facts) if objective.needs_bank else None,
         train_step=jax.jit(
-            make_train_step(objective, prepare, optimizer, config.seed, part, durations.steps),
+            make_train_step(objective, prepare, optimizer, config.optimizer, config.seed, part, durations.steps),
             donate_argnums=0,
             in_shardings=(shardings, batched, everywhere),
             out_shardings=(shardings, None),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from pathfm.training.rules import combined, divided
+from pathfm.training.skipping import none_skipped
 
 
 class State(NamedTuple):
@@ -18,14 +19,24 @@ class State(NamedTuple):
     params: Any
     fixed: Any
     optimizer: Any
+    average: Any = ()  # of the trained parameters over the steps, where one is kept
+    skipped: Any = ()  # `Skipped`, where steps may be left out
 
     @property
     def every(self) -> Any:
-        """All parameters, trained and fixed."""
-        return combined(self.params, self.fixed)
+        """All parameters as they are validated and kept: of the trained ones their average where there is one, and the fixed."""
+        return combined(self.average or self.params, self.fixed)
 
 
-def initial_state(params: Any, chosen: Any, optimizer: optax.GradientTransformation) -> State:
+def initial_state(
+    params: Any, chosen: Any, optimizer: optax.GradientTransformation, *, averaged: bool = False, skipping: bool = False
+) -> State:
     """The state of step 0; `chosen` says for each parameter whether it is trained."""
     trained, fixed = divided(params, chosen)
-    return State(jnp.zeros((), jnp.int32), trained, fixed, optimizer.init(trained))
+    average, skipped = copied(trained) if averaged else (), none_skipped() if skipping else ()
+    return State(jnp.zeros((), jnp.int32), trained, fixed, optimizer.init(trained), average, skipped)
+
+
+def copied(params: Any) -> Any:
+    """The same in memory of its own, as a step wants that takes its state's memory over."""
+    return jax.tree.map(jnp.copy, params)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,8 +11,10 @@ import optax
 
 from pathfm.objectives.bank import Bank
 from pathfm.objectives.objective import Batch, Metrics, Objective, Prepare
+from pathfm.settings.training import OptimizerConfig
+from pathfm.training.averages import averaged
 from pathfm.training.microbatch import Encode, encoded_in_parts, value_and_gradients
-from pathfm.training.rules import combined
+from pathfm.training.skipping import IN_A_ROW, IN_ALL, judged
 from pathfm.training.state import State
 
 TrainStep = Callable[[State, Batch, Bank | None], tuple[State, Metrics]]
@@ -19,12 +22,19 @@ EvaluateStep = Callable[[State, Batch, Bank | None], tuple[Metrics, jax.Array]]
 
 
 def make_train_step(
-    objective: Objective, prepare: Prepare, optimizer: optax.GradientTransformation, seed: int, part: int, steps: int
+    objective: Objective,
+    prepare: Prepare,
+    optimizer: optax.GradientTransformation,
+    config: OptimizerConfig,
+    seed: int,
+    part: int,
+    steps: int,
 ) -> TrainStep:
     """(state, batch, bank) → (state, metrics) of a run of `steps`, `part` patients encoded at a time.
 
     The terms of the objective see in the batch how far the run is (`progress`). Random numbers come from (seed, step, patient) and from
-    nothing else. `gradient_norm` is the norm that is clipped.
+    nothing else. `gradient_norm` is the norm that is clipped. The parameters are averaged, and steps are left out, where the config says
+    so.
     """
 
     def step(state: State, batch: Batch, bank: Bank | None) -> tuple[State, Metrics]:
@@ -37,9 +47,16 @@ def make_train_step(
         with jax.numpy_dtype_promotion("standard"):  # optax counts in integers and multiplies with floats
             updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         updated: Any = optax.apply_updates(state.params, updates)
-        params = objective.bounded(updated)
-        metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradients), **metrics}
-        return State(state.step + 1, params, state.fixed, optimizer_state), metrics
+        changed, norm = (objective.bounded(updated), optimizer_state), optax.tree.norm(gradients)
+        metrics = {"loss": value, "gradient_norm": norm, **metrics}
+        average, skipped = state.average, state.skipped
+        if config.skip:
+            take, skipped = judged(config, state.skipped, value, norm)
+            changed = jax.tree.map(partial(jnp.where, take), changed, (state.params, state.optimizer))
+            metrics |= {IN_A_ROW: skipped.in_a_row, IN_ALL: skipped.in_all}
+        if config.ema:
+            average = averaged(state.average, changed[0], config.ema, state.step + 1)
+        return State(state.step + 1, changed[0], state.fixed, changed[1], average, skipped), metrics
 
     return step
 
@@ -48,7 +65,7 @@ def make_evaluate_step(objective: Objective, prepare: Prepare, seed: int, part: 
     """(state, batch, bank) → (metrics, patients in the batch), without dropout and always with the same random numbers."""
 
     def step(state: State, batch: Batch, bank: Bank | None) -> tuple[Metrics, jax.Array]:
-        key, params = jax.random.key(seed), combined(state.params, state.fixed)
+        key, params = jax.random.key(seed), state.every
         encode = encoder(objective, prepare, jax.random.fold_in(key, 0), train=False)
         encoded = encoded_in_parts(encode, params, batch, part)
         value, metrics = objective.loss(params, encoded, batch, bank, jax.random.fold_in(key, 1), train=False)

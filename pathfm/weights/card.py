@@ -30,6 +30,22 @@ class Base:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Blend:
+    """Between which weights a blend lies: its tower is (1 − alpha) · base + alpha · the mean of `tuned`."""
+
+    base: Base
+    tuned: tuple[Base, ...]
+    alpha: float
+    by: str  # what chose alpha among those of the curve: "probe" or "loss"
+    curve: tuple[Mapping[str, float | None], ...]  # on validation patients: alpha, loss, and the probe's r where there is one
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Blend":
+        base, tuned = Base(**values["base"]), tuple(Base(**one) for one in values["tuned"])
+        return cls(**{**values, "base": base, "tuned": tuned, "curve": tuple(values["curve"])})
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeenModality:
     """How a modality was seen in training: which features by which choice, how many, the hash of their scale, and what was taken away."""
 
@@ -54,6 +70,7 @@ class Card:
     pooling: str = "mean"
     modalities: Mapping[str, SeenModality] = field(default_factory=dict)
     base: Base | None = None
+    blend: Blend | None = None  # where the weights were not trained as they are, but blended
     pretrained_on: tuple[str, ...] | None = None  # public cohorts that the tower, or what it was started from, saw elsewhere
     split_hash: str | None = None
     fold: int | None = None
@@ -83,7 +100,8 @@ class Card:
         if missing := [name for name in REQUIRED if name not in values]:
             raise InputError(f"{path} lacks {listed(missing)}")
         mean, std = _normalisation(values["normalisation"], path)
-        known = {field.name for field in dataclasses.fields(cls)} - {"architecture", "mean", "std", "base", "modalities", "pretrained_on"}
+        composed = {"architecture", "mean", "std", "base", "blend", "modalities", "pretrained_on"}
+        known = {field.name for field in dataclasses.fields(cls)} - composed
         if values.get("pooling", "mean") not in POOLINGS:
             raise InputError(f"{path} names the pooling {values['pooling']!r}; known are {', '.join(POOLINGS)}")
         try:
@@ -92,11 +110,12 @@ class Card:
                 mean=mean,
                 std=std,
                 base=Base(**values["base"]) if values.get("base") else None,
+                blend=Blend.from_dict(values["blend"]) if values.get("blend") else None,
                 modalities=_modalities(values),
                 pretrained_on=tuple(values["pretrained_on"]) if values.get("pretrained_on") is not None else None,
                 **{name: value for name, value in values.items() if name in known},
             )
-        except (TypeError, AttributeError) as error:
+        except (TypeError, AttributeError, KeyError) as error:
             raise InputError(f"{path} is not a card: {error}") from error
 
 

@@ -3,7 +3,7 @@
 import json
 
 from pathfm.settings.terms import TermSettings
-from pathfm.weights.card import IMPORTED
+from pathfm.weights.card import IMPORTED, Blend
 from pathfm.weights.exported import Exported
 from pathfm.weights.folder import Weights
 from pathfm.zoo.known import OWN, ZOO
@@ -123,6 +123,7 @@ def _training(weights: Weights) -> str:
     rows = {
         "weights (SHA-256 of the tower before export)": card.weight_hash,
         "base": f"{_plain(base.name)}, {base.weight_hash}" if base else None,
+        "blend": _blended(card.blend) if card.blend else None,
         "objective": card.objective,
         "step": card.step or None,
         "data hash": card.data_hash,
@@ -142,6 +143,12 @@ def _trained(objective: str) -> str:
     if objective == IMPORTED:
         return "imported and not trained further"
     return TermSettings.kinds.get(objective, TermSettings).says
+
+
+def _blended(blend: Blend) -> str:
+    """Between which weights the tower lies, and how far."""
+    tuned = ", ".join(f"{_plain(one.name)}, {one.weight_hash}" for one in blend.tuned)
+    return f"{1 - blend.alpha:g} · base + {blend.alpha:g} · {'the mean of ' if len(blend.tuned) > 1 else ''}{tuned}"
 
 
 def _plain(text: str) -> str:

@@ -213,6 +213,39 @@ def test_a_run_that_diverges_ends_in_words_with_its_best_weights_and_does_not_be
         run(config, tmp_path)
 
 
+def test_steps_that_are_left_out_end_the_run_when_they_are_too_many_in_a_row(cohort, base, tmp_path):
+    far = {"learning_rate": 1e30, "warmup": "1 steps", "clip_norm": 1e30, "skip": 2}
+    config = shrunk("direct", cohort, init=str(base), train_for="100 steps", evaluate_every="100 steps", log_every="1 steps", optimizer=far)
+    with pytest.raises(InputError, match=r"training has diverged: the gradients up to step \d+ are not finite or too large.* of step 0"):
+        run(config, tmp_path)
+    assert open_weights(tmp_path).card.step == 0
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert max(line["skipped_in_a_row"] for line in lines if "skipped_in_a_row" in line) == 3
+    with pytest.raises(InputError, match="diverged: its gradients up to step"):
+        run(config, tmp_path)
+
+
+def test_a_run_with_an_average_goes_on_with_it_and_keeps_it(cohort, base, tmp_path, monkeypatch):
+    settings = {"init": str(base), "train_for": "4 steps", "evaluate_every": "2 steps", "select": "last"}
+    settings["optimizer"] = {"learning_rate": 1e-2, "warmup": "1 steps", "ema": 0.9, "trainable": "last:1", "skip": 2}
+    run(shrunk("direct", cohort, **settings), tmp_path / "whole")
+    calls = itertools.count()
+    with monkeypatch.context() as patched:
+        patched.setattr(Interruption, "requested", lambda self: next(calls) > 4)
+        with pytest.raises(StoppedEarly, match="stopped at step [1-3] of 4"):
+            run(shrunk("direct", cohort, **settings), tmp_path / "stopped")
+    run(shrunk("direct", cohort, **settings), tmp_path / "stopped")
+    whole, stopped, before = (parameters(folder) for folder in (tmp_path / "whole", tmp_path / "stopped", base))
+    for name, values in whole.items():
+        np.testing.assert_allclose(stopped[name], values, rtol=1e-4, atol=1e-6)
+    frozen = {name for name in whole if name in before and whole[name].tobytes() == before[name].tobytes()}
+    last = f"image/blocks_{known('demo').spec.depth - 1}/"
+    assert frozen == {name for name in before if name.startswith("image/") and not name.startswith((last, "image/norm"))}
+    plain = settings | {"optimizer": settings["optimizer"] | {"ema": 0.0}}
+    run(shrunk("direct", cohort, **plain), tmp_path / "plain")
+    assert any(whole[name].tobytes() != values.tobytes() for name, values in parameters(tmp_path / "plain").items())
+
+
 @pytest.mark.long
 def test_a_stopped_run_goes_on_under_another_placement_with_the_losses_of_the_undisturbed_one(cohort, base, tmp_path, monkeypatch):
     settings = {"init": str(base), "train_for": "6 steps", "evaluate_every": "3 steps", "log_every": "1 steps"}

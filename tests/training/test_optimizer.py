@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from pathfm.errors import InputError
+from pathfm.models.vit import by_name
 from pathfm.settings.training import OptimizerConfig
 from pathfm.training.optimizer import learning_rate_factors, make_optimizer, trained
 from pathfm.training.state import initial_state
@@ -71,3 +72,34 @@ def test_frozen_parameters_have_no_part_in_the_optimizer_and_layer_decay_still_c
 def test_freezing_everything_is_refused():
     with pytest.raises(InputError, match="freeze every parameter"):
         trained(OptimizerConfig(freeze=(".*",)), tower())
+
+
+@pytest.mark.parametrize(
+    ("trainable", "frozen"),
+    [
+        ("all", set()),
+        ("last:3", {"patch_embedding", "class_token"}),
+        ("last:1", {"patch_embedding", "class_token", "blocks_0", "blocks_1"}),
+    ],
+)
+def test_the_last_blocks_alone_are_trained_with_what_lies_behind_them(trainable, frozen):
+    chosen = by_name(trained(OptimizerConfig(trainable=trainable), tower()))
+    assert {name.split("/")[1] for name, is_trained in chosen.items() if not is_trained} == frozen
+    assert chosen["image/norm/scale"] and chosen["head/kernel"]
+
+
+def test_the_last_blocks_can_be_frozen_further_and_of_lora_their_factors_alone_are_trained():
+    params = tower() | {"lora": {f"blocks_{i}": {"down": jnp.ones((4, 1)), "up": jnp.ones((1, 4))} for i in range(3)}}
+    chosen = by_name(trained(OptimizerConfig(trainable="last:2", freeze=("image/norm/.*",)), params, tower=False))
+    assert {name for name, is_trained in chosen.items() if is_trained} == {
+        "head/kernel",
+        *(f"lora/blocks_{i}/{factor}" for i in (1, 2) for factor in ("down", "up")),
+    }
+
+
+def test_more_blocks_than_there_are_and_words_that_are_none_are_refused():
+    with pytest.raises(InputError, match="last:4, but the tower has 3 blocks"):
+        trained(OptimizerConfig(trainable="last:4"), tower())
+    for words in ("last", "last:0", "first:2", "last:-1"):
+        with pytest.raises(ValueError, match="give all, or last:N"):
+            OptimizerConfig(trainable=words)
