@@ -4,4 +4,4 @@ A command's module imports nothing heavy at its top: `pathfm --help` must answer
 `add_arguments(parser)` and `run(arguments) -> exit code`; what it needs, it imports inside `run`.
 """
 
-NAMES = ("demo", "tile", "expression", "labels", "cohort", "zoo", "benchmarks", "import", "train", "evaluate", "report", "export")
+NAMES = ("demo", "tile", "expression", "labels", "cohort", "zoo", "benchmarks", "import", "verify", "train", "evaluate", "report", "export")
