@@ -35,7 +35,9 @@ _BLOCK = r"(.*\.)?(blocks|layer|layers)\.\d+\."
 _POOLED = r"(.*\.)?(attn_pool_(contrast|caption)\..+|proj_contrast)"
 
 _BEIT = "a transformer of the kind of BEiT, CaiT or EVA"
+_EVA = "a transformer of the kind of EVA or BEiT-3"
 BY_SCALES = ((rf"{_BLOCK}(gamma_?[12]|lambda_[12]|attn\.[qv]_bias)",), _BEIT)
+BY_GATES = ((rf"{_BLOCK}mlp\.w1\.weight",), _EVA)
 
 IMAGE_TEXT = (
     ((r"(.*\.)?vision_encoder\..+", _POOLED), "TITAN, an image–text model of whole slides"),
@@ -50,7 +52,8 @@ WITH_PATCHES = (
     ((r"(.*\.)?self_attn\.[qkv]_proj\.[AB]\.weight",), "BEiT-3, such as MUSK"),
     ((r"(.*\.)?relative_position_bias(_table|\..+)",), _BEIT),
     BY_SCALES,
-    ((rf"{_BLOCK}(attn\.(q_proj|inner_attn_ln)|mlp\.(ffn_ln|norm|w1))\.weight",), "a transformer of the kind of EVA or BEiT-3"),
+    ((rf"{_BLOCK}(attn\.(q_proj|inner_attn_ln)|mlp\.(ffn_ln|norm))\.weight",), _EVA),
+    BY_GATES,
     ((rf"{_BLOCK}(attn|attention)\.[qk]_norm\.weight",), "a ViT with normalised queries and keys"),
     ((r"(.*\.)?(dist_token|distillation_token)",), "a distilled ViT, with a second class token"),
     (
@@ -89,9 +92,12 @@ WITHOUT_PATCHES = (
 
 
 def with_patches(tower: Collection[str]) -> tuple:
-    """`WITH_PATCHES` for a tower of these names: timm calls the scales of a DINOv3, which has registers and no `pos_embed`, as EVA's."""
-    dinov3 = {"cls_token", "reg_token"} <= set(tower) and "pos_embed" not in tower
-    return tuple(kind for kind in WITH_PATCHES if not (dinov3 and kind is BY_SCALES))
+    """`WITH_PATCHES` for a tower of these names, less what a DINOv3 has too: in timm's words it has EVA's scales, besides registers and no
+    `pos_embed`, in those of its hub code EVA's gates, besides storage tokens.
+    """
+    in_timms_words = {"cls_token", "reg_token"} <= set(tower) and "pos_embed" not in tower
+    has = (BY_SCALES,) if in_timms_words else (BY_GATES,) if "storage_tokens" in tower else ()
+    return tuple(kind for kind in WITH_PATCHES if kind not in has)
 
 
 def refuse_unready(names: Iterable[str]) -> None:
