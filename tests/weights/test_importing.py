@@ -314,7 +314,7 @@ def test_models_out_of_scope_and_other_files_are_refused(tmp_path, capsys):
         assert code == 2 and message in told
 
 
-@pytest.mark.parametrize("name", ["import", "zoo", "export"])
+@pytest.mark.parametrize("name", ["import", "verify", "zoo", "export"])
 def test_help_needs_neither_numpy_nor_jax(name):
     asked = f"import sys; from pathfm.cli import main\ntry: main([{name!r}, '--help'])\nexcept SystemExit: pass"
     heavy = "print('heavy:', sorted({'numpy', 'jax', 'torch'} & set(sys.modules)))"
