@@ -11,7 +11,7 @@ DESCRIPTION = "Enhance pathology foundation models with transcriptomics, and sho
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns 0 when done, 2 for wrong usage or input, 75 when stopped early and resumable."""
+    """Runs one command; returns 0 when done, 1 where `verify` says no, 2 for wrong usage or input, 75 when stopped early and resumable."""
     parser = argparse.ArgumentParser(prog="pathfm", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"pathfm {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 DONE = 0
+NOT_VERIFIED = 1
 WRONG_INPUT = 2
 STOPPED_EARLY = 75
 

@@ -32,8 +32,16 @@ FURTHER = {
 }
 
 
+_TURNED = {"registers": 4, "slots": "patches", "layer_scale": 0.3, "epsilon": 1e-5, "rope": 100.0, "key_bias": False}
+ROTARY = {
+    "rotary": _TURNED,
+    "rotary, SwiGLU": _TURNED | {"mlp": "swiglu_packed", "mlp_width": 256, "output": "class+mean"},
+    "rotary, no qkv bias, channel by channel": _TURNED | {"qkv_bias": False, "key_bias": True, "per_channel": True, "epsilon": 1e-6},
+}
+
+
 def variant(name: str) -> ViTSpec:
-    return ViTSpec(**{"width": 96, "depth": 2, "heads": 3, "mlp_width": 384, "image_size": 64} | (VARIANTS | FURTHER)[name])
+    return ViTSpec(**{"width": 96, "depth": 2, "heads": 3, "mlp_width": 384, "image_size": 64} | (VARIANTS | FURTHER | ROTARY)[name])
 
 
 def random_params(spec: ViTSpec, seed: int = 0) -> dict:
@@ -105,10 +113,11 @@ def torch_features(tokens_of, spec: ViTSpec, images: np.ndarray):
     import torch
 
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().requires_grad_()
-    tokens = tokens_of(pixels)
+    tokens = tokens_of(pixels.flatten(0, 1).unsqueeze(1) if spec.per_channel else pixels)
     features = tokens[:, 0]
     if spec.output == "class+mean":
         features = torch.cat([features, tokens[:, spec.prefix :].mean(1)], dim=-1)
+    features = features.reshape(len(images), -1)
     (features * torch.from_numpy(directions(features.shape))).sum().backward()
     return features.detach().numpy(), pixels.grad.permute(0, 2, 3, 1).numpy()
 
@@ -129,12 +138,16 @@ def import_transformers():
 
 
 def unfilled(create):
-    """The torch model that `create()` makes, with memory for parameters and no values in it: their own initialisation takes seconds."""
+    """The torch model that `create()` makes, with memory for parameters and no values in it: their own initialisation takes seconds.
+
+    One with buffers is made as usual, since nothing else gives them their values.
+    """
     import torch
 
     with torch.device("meta"):
         model = create()
-    assert not list(model.buffers())
+    if list(model.buffers()):  # such as the periods of rotary position embeddings, which no file brings
+        return create()
     return model.to_empty(device="cpu")
 
 

@@ -28,6 +28,7 @@ class Kind:
 some, number, f, f32, f64, integer, i16, u8, yes = map(Kind, (Shaped, Num, Float, Float32, Float64, Int, Int16, UInt8, Bool))
 key, scalar = Kind(Key)[""], f32[""]
 tokens, image = f["batch tokens width"], f["batch height width 3"]
+turn = f32["2 3 1 1 tokens _"] | None
 bags, tiled = f32["batch features"], f32["batch tiles features"]
 tiles, mask = f32["batch tiles height width 3"], yes["batch tiles"]
 loss = dict(features=Mapping[str, f32["batch ..."]], rng=key)
@@ -58,10 +59,17 @@ SHAPES = {
     "models.pooling.TransformerPooling.__call__": dict(features=tiled, mask=mask, returns=bags),
     "models.positions.resize_grid": dict(position=f["1 {prefix}+{old[0]}*{old[1]} width"], returns=f["1 {prefix}+{new[0]}*{new[1]} width"]),
     "models.positions.cubic_weights": dict(returns=f64["{new} {old}"]),
+    "models.rotary.rotation": dict(returns=f32["2 3 1 1 {prefix}+{grid[0]}*{grid[1]} {depth}"]),
+    "models.rotary.turned": dict(
+        qkv=f["3 batch heads tokens depth"],
+        cosine=f32["3 1 1 tokens depth"],
+        sine=f32["3 1 1 tokens depth"],
+        returns=f["3 batch heads tokens depth"],
+    ),
     "models.vit.ViT.__call__": dict(images=image, returns=f32["batch {self.spec.features}"]),
-    "models.vit.PatchEmbedding.__call__": dict(images=image, returns=f["batch patches {self.width}"]),
-    "models.vit.Block.__call__": dict(tokens=tokens, returns=tokens),
-    "models.vit.Attention.__call__": dict(tokens=tokens, returns=tokens),
+    "models.vit.PatchEmbedding.__call__": dict(images=f["batch height width _"], returns=f["batch patches {self.width}"]),
+    "models.vit.Block.__call__": dict(tokens=tokens, turn=turn, returns=tokens),
+    "models.vit.Attention.__call__": dict(tokens=tokens, turn=turn, returns=tokens),
     "models.vit.MLP.__call__": dict(tokens=tokens, returns=tokens),
     "models.vit.exact_gelu": dict(x=f["*any"], returns=f["*any"]),
     "objectives.bank.encoded_in_chunks": dict(vectors=f32["n _"], returns=f32["n width"]),

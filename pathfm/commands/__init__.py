@@ -14,6 +14,7 @@ NAMES = (
     "zoo",
     "benchmarks",
     "import",
+    "verify",
     "train",
     "blend",
     "evaluate",

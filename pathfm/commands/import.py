@@ -35,8 +35,11 @@ def run(arguments) -> int:
             f"import: position embeddings are resampled by the rule of {checkpoint.naming.title} ({rule}), in whose words the file is; "
             f"{model.name} was published with another ({model.spec.interpolation})"
         )
-    say(
-        f"import: {model.name} in the naming {checkpoint.naming.name}, position embeddings learned at {size} px → {arguments.out}; "
-        f"licence: {model.licence}"
-    )
+    if card.architecture.rope_type != model.spec.rope_type:
+        say(
+            f"import: the angles of rotary position embeddings are computed in {card.architecture.rope_type}, as {checkpoint.naming.title} "
+            f"does, in whose words the file is; {model.name} was published with {model.spec.rope_type}"
+        )
+    positions = f"position embeddings learned at {size} px" if model.spec.rope is None else "rotary position embeddings"
+    say(f"import: {model.name} in the naming {checkpoint.naming.name}, {positions} → {arguments.out}; licence: {model.licence}")
     return DONE

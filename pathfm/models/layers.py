@@ -40,18 +40,24 @@ product.defvjp(_product, _product_gradients)
 
 
 class Dense(nn.Module):
-    """Tokens [batch, tokens, rows] → [batch, tokens, features] in `dtype`; `kernel` [rows, features] and `bias` [features]."""
+    """Tokens [batch, tokens, rows] → [batch, tokens, features] in `dtype`; `kernel` [rows, features] and `bias` [features].
+
+    The bias of the features from `without[0]` to `without[1]` counts as zero, and no gradient reaches it.
+    """
 
     features: int
     use_bias: bool = True
     dtype: DTypeLike = jnp.float32
+    without: tuple[int, int] | None = None
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> jax.Array:
         kernel = self.param("kernel", nn.initializers.lecun_normal(), (tokens.shape[-1], self.features))
         result = product(tokens.astype(self.dtype), kernel)
         if self.use_bias:
-            result = result + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype).reshape(1, 1, -1)
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            bias = bias if self.without is None else bias.at[slice(*self.without)].set(0.0)
+            result = result + bias.astype(self.dtype).reshape(1, 1, -1)
         return result
 
 

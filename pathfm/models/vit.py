@@ -1,13 +1,12 @@
-"""The Vision Transformer as pathology publishes it: patches, class token, registers, LayerScale, GELU or SwiGLU.
+"""The Vision Transformer as pathology publishes it: class token, registers, learned or rotary positions, LayerScale, GELU or SwiGLU.
 
 Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); registers: Darcet et al. 2024 (https://arxiv.org/abs/2309.16588);
-LayerScale: Touvron et al. 2021 (https://arxiv.org/abs/2103.17239); SwiGLU: Shazeer 2020 (https://arxiv.org/abs/2002.05202).
+LayerScale: Touvron et al. 2021 (https://arxiv.org/abs/2103.17239); SwiGLU: Shazeer 2020 (https://arxiv.org/abs/2002.05202);
+rotary positions: Siméoni et al. 2025 (DINOv3, https://arxiv.org/abs/2508.10104).
 """
 
-import dataclasses
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import flax.linen as nn
 import jax
@@ -16,106 +15,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
-from pathfm.errors import InputError
+from pathfm.models.architecture import ViTSpec
 from pathfm.models.layers import Dense, LayerNorm, attention, product
-from pathfm.models.positions import Interpolation, resize_grid
+from pathfm.models.positions import resize_grid
+from pathfm.models.rotary import rotation, turned
 
-Mlp = Literal["gelu", "swiglu", "swiglu_packed"]
-Slots = Literal["patches", "class", "all"]
-Output = Literal["class", "class+mean"]
 Remat = Literal["none", "cheap", "blocks"]
 
 # What a block keeps for its gradient under `remat="cheap"`, besides its input.
 KEPT = ("qkv", "attention", "after_attention", "hidden")
-
-
-@dataclass(frozen=True)
-class ViTSpec:
-    """The architecture of an image tower; it holds everything that decides the shapes and the function.
-
-    `slots` says which tokens own a position embedding: the patches alone, the class token too, or the registers as well (then the
-    registers stand before the position embedding is added). `mlp_width` is the width between the two MLP layers (after the gate).
-    "swiglu" and "swiglu_packed" are one function: packed, timm's files hold gate and value in one tensor. `interpolation` is the rule
-    by which the position embeddings of `image_size` are resampled for images of another size.
-    """
-
-    width: int
-    depth: int
-    heads: int
-    mlp_width: int
-    patch: int = 16
-    image_size: int = 224
-    registers: int = 0
-    slots: Slots = "class"
-    mlp: Mlp = "gelu"
-    qkv_bias: bool = True
-    layer_scale: float | None = None
-    epsilon: float = 1e-6
-    output: Output = "class"
-    interpolation: Interpolation = "antialias"
-
-    def __post_init__(self):
-        for name in ("width", "depth", "heads", "mlp_width", "patch", "image_size"):
-            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
-                raise InputError(f"the architecture's {name} is {getattr(self, name)!r}; it must be a whole number above 0")
-        if self.registers < 0 or self.width % self.heads or self.image_size % self.patch:
-            raise InputError(
-                "the architecture does not fit together: heads must divide width, patch must divide image_size, registers must be 0 or more"
-            )
-        for name, choices in (("slots", Slots), ("mlp", Mlp), ("output", Output), ("interpolation", Interpolation)):
-            if getattr(self, name) not in get_args(choices):
-                raise InputError(f"the architecture's {name} is {getattr(self, name)!r}; it must be one of {', '.join(get_args(choices))}")
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "ViTSpec":
-        """The spec that `to_dict` wrote; fields it lacks take their defaults, InputError for unknown or missing ones."""
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - set(known))
-        if unknown:
-            raise InputError(f"the architecture has the unknown field {unknown[0]!r}; known are {', '.join(known)}")
-        missing = sorted(name for name, field in known.items() if field.default is dataclasses.MISSING and name not in fields)
-        if missing:
-            raise InputError(f"the architecture lacks the field {missing[0]!r}")
-        return cls(**fields)
-
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @property
-    def features(self) -> int:
-        """The width of the tower's output."""
-        return 2 * self.width if self.output == "class+mean" else self.width
-
-    @property
-    def prefix(self) -> int:
-        """How many tokens stand before the patches: the class token and the registers."""
-        return 1 + self.registers
-
-    @property
-    def prefix_slots(self) -> int:
-        """How many of the prefix tokens own a position embedding."""
-        return {"patches": 0, "class": 1, "all": self.prefix}[self.slots]
-
-    def grid(self, height: int, width: int) -> tuple[int, int]:
-        """The patches down and across an image; InputError when the patch does not divide it."""
-        if height % self.patch or width % self.patch or min(height, width) < self.patch:
-            raise InputError(
-                f"an image of {height} x {width} px has no whole patches of {self.patch} px; choose a tile size that {self.patch} divides"
-            )
-        return height // self.patch, width // self.patch
-
-    def tokens(self, image_size: int | None = None) -> int:
-        """The tokens of one image, those before the patches included."""
-        rows, columns = self.grid(image_size or self.image_size, image_size or self.image_size)
-        return self.prefix + rows * columns
-
-    def flops(self, image_size: int | None = None) -> int:
-        """Floating-point operations of one image's forward pass: two for each multiply-add of its matrix products."""
-        tokens = self.tokens(image_size)
-        embedding = (tokens - self.prefix) * self.patch**2 * 3 * self.width
-        attention = tokens * self.width * 4 * self.width + 2 * tokens**2 * self.width
-        mlp = tokens * self.width * self.mlp_width * (2 if self.mlp == "gelu" else 3)
-        return 2 * (embedding + self.depth * (attention + mlp))
 
 
 class ViT(nn.Module):
@@ -132,28 +40,39 @@ class ViT(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
-        spec = self.spec
+        spec, batch = self.spec, images.shape[0]
+        if spec.per_channel:
+            images = images.transpose(0, 3, 1, 2).reshape(-1, *images.shape[1:3], 1)
         rows, columns = spec.grid(images.shape[1], images.shape[2])
         patches = PatchEmbedding(spec.width, spec.patch, self.dtype, name="patch_embedding")(images)
-        side = spec.image_size // spec.patch
-        position = self.param("position", _token, (1, spec.prefix_slots + side * side, spec.width))
-        position = resize_grid(position, spec.prefix_slots, (side, side), (rows, columns), spec.interpolation).astype(self.dtype)
+        position, turn = self._position(rows, columns), None
         prefix = [self.param("class_token", _token, (1, 1, spec.width))]
         if spec.registers:
             prefix.append(self.param("registers", _token, (1, spec.registers, spec.width)))
         prefix = jnp.concatenate(prefix, axis=1).astype(self.dtype)
-        with_slot = prefix[:, : spec.prefix_slots] + position[:, : spec.prefix_slots]
-        prefix = jnp.concatenate([with_slot, prefix[:, spec.prefix_slots :]], axis=1)
-        patches = patches + jnp.broadcast_to(position[:, spec.prefix_slots :], patches.shape)
+        if position is not None:
+            with_slot = prefix[:, : spec.prefix_slots] + position[:, : spec.prefix_slots]
+            prefix = jnp.concatenate([with_slot, prefix[:, spec.prefix_slots :]], axis=1)
+            patches = patches + jnp.broadcast_to(position[:, spec.prefix_slots :], patches.shape)
+        if spec.rope is not None:
+            turn = jnp.asarray(rotation(spec.rope, spec.width // spec.heads, spec.prefix, (rows, columns), spec.rope_type))
         tokens = jnp.concatenate([jnp.broadcast_to(prefix, (patches.shape[0], *prefix.shape[1:])), patches], axis=1)
         block = rematerialised(self.remat)
         for index in range(spec.depth):
-            tokens = block(spec, self.dtype, name=f"blocks_{index}")(tokens)
+            tokens = block(spec, self.dtype, name=f"blocks_{index}")(tokens, turn)
         norm = LayerNorm(spec.epsilon, name="norm")
         if spec.output == "class":
-            return norm(tokens[:, 0])
+            return norm(tokens[:, 0]).reshape(batch, -1)
         tokens = norm(tokens)
-        return jnp.concatenate([tokens[:, 0], tokens[:, spec.prefix :].mean(axis=1)], axis=-1)
+        return jnp.concatenate([tokens[:, 0], tokens[:, spec.prefix :].mean(axis=1)], axis=-1).reshape(batch, -1)
+
+    def _position(self, rows: int, columns: int) -> jax.Array | None:
+        """Learned position embeddings [1, slots + rows × columns, width]; None where positions are rotary."""
+        spec, side = self.spec, self.spec.image_size // self.spec.patch
+        if spec.rope is not None:
+            return None
+        position = self.param("position", _token, (1, spec.prefix_slots + side * side, spec.width))
+        return resize_grid(position, spec.prefix_slots, (side, side), (rows, columns), spec.interpolation).astype(self.dtype)
 
 
 def rematerialised(remat: Remat) -> type[nn.Module]:
@@ -164,7 +83,7 @@ def rematerialised(remat: Remat) -> type[nn.Module]:
 
 
 class PatchEmbedding(nn.Module):
-    """Images [batch, height, width, 3] → patch tokens [batch, patches, width]; the convolution as one matrix product."""
+    """Images [batch, height, width, channels] → patch tokens [batch, patches, width]; the convolution as one matrix product."""
 
     width: int
     patch: int
@@ -183,16 +102,17 @@ class PatchEmbedding(nn.Module):
 
 
 class Block(nn.Module):
-    """One pre-norm transformer block on tokens [batch, tokens, width]."""
+    """One pre-norm transformer block on tokens [batch, tokens, width]; `turn` is that of `pathfm.models.rotary.rotation`, if any."""
 
     spec: ViTSpec
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, tokens: jax.Array) -> jax.Array:
-        for name, branch in (("attention", Attention), ("mlp", MLP)):
+    def __call__(self, tokens: jax.Array, turn: jax.Array | None = None) -> jax.Array:
+        attend = Attention(self.spec, self.dtype, name="attention")
+        for name, branch in (("attention", lambda tokens: attend(tokens, turn)), ("mlp", MLP(self.spec, self.dtype, name="mlp"))):
             norm = LayerNorm(self.spec.epsilon, name=f"{name}_norm")
-            update = branch(self.spec, self.dtype, name=name)(norm(tokens).astype(self.dtype))
+            update = branch(norm(tokens).astype(self.dtype))
             if self.spec.layer_scale is not None:
                 scale = self.param(f"{name}_scale", nn.initializers.constant(self.spec.layer_scale), (self.spec.width,))
                 update = update * scale.astype(self.dtype).reshape(1, 1, -1)
@@ -207,11 +127,13 @@ class Attention(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, tokens: jax.Array) -> jax.Array:
+    def __call__(self, tokens: jax.Array, turn: jax.Array | None = None) -> jax.Array:
         spec, (batch, length, width) = self.spec, tokens.shape
         depth = spec.width // spec.heads
-        qkv = Dense(3 * width, spec.qkv_bias, self.dtype, name="qkv")(tokens)
-        qkv = checkpoint_name(qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4), "qkv")
+        without = None if spec.key_bias else (width, 2 * width)
+        qkv = Dense(3 * width, spec.qkv_bias, self.dtype, without, name="qkv")(tokens)
+        qkv = qkv.reshape(batch, length, 3, spec.heads, depth).transpose(2, 0, 3, 1, 4)
+        qkv = checkpoint_name(qkv if turn is None else turned(qkv, *turn), "qkv")
         mixed = cast(jax.Array, attention(qkv, depth**-0.5))  # `partial` hides from types what custom_vjp returns
         return Dense(width, dtype=self.dtype, name="projection")(mixed.transpose(0, 2, 1, 3).reshape(batch, length, width))
 

@@ -90,6 +90,7 @@ class Card:
     def to_dict(self) -> dict[str, Any]:
         """The JSON of format 2."""
         values = dataclasses.asdict(self) | {"format": FORMAT, "normalisation": {"mean": list(self.mean), "std": list(self.std)}}
+        values["architecture"] = self.architecture.to_dict()
         return {name: value for name, value in values.items() if name not in ("mean", "std")}
 
     @classmethod

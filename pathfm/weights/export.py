@@ -9,8 +9,7 @@ from pathfm.weights.exported import Exported, exported
 from pathfm.weights.folder import Weights
 from pathfm.weights.model_card import model_card
 from pathfm.weights.safetensors_files import write_safetensors
-from pathfm.zoo.namings import TIMM
-from pathfm.zoo.timm import EPSILON, timm_entry
+from pathfm.zoo.timm import timm_entry
 
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".npz", ".onnx", ".json")
 
@@ -70,7 +69,7 @@ def configs(result: Exported, weights: Weights) -> dict[str, dict[str, Any]]:
         }
         kind = next(iter(result.tensors.values())).dtype.name
         return {"config.json": result.said | {"dtype": kind}, "preprocessor_config.json": images}
-    if result.naming is not TIMM or result.spec.mlp == "swiglu" or result.spec.epsilon != EPSILON:
+    if result.naming.library != "timm" or "norm_layer" in result.said or result.said.get("mlp_layer") == "SwiGLU":
         return {}
     arguments = {name: value for name, value in result.said.items() if name not in ("mlp_layer", "act_layer", "num_classes")}
     classes = result.said["num_classes"]

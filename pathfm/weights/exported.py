@@ -10,7 +10,7 @@ from pathfm.weights.card import IMPORTED
 from pathfm.weights.folder import Weights
 from pathfm.weights.origin import Origin
 from pathfm.zoo.checkpoint import chunked
-from pathfm.zoo.namings import NAMINGS, TIMM, Naming, hugging_face, recast
+from pathfm.zoo.namings import DINOV3, NAMINGS, Naming, naming_for, recast
 from pathfm.zoo.rules import write_tensors
 
 
@@ -28,12 +28,12 @@ class Exported:
         """The arguments or the config of the stock class; a head that came with the weights counts its classes."""
         said = self.naming.said(self.spec)
         head = self.tensors.get("head.weight")
-        return said | {"num_classes": len(head)} if self.naming is TIMM and head is not None else said
+        return said | {"num_classes": len(head)} if self.naming.library == "timm" and head is not None else said
 
 
 def exported(weights: Weights, target: str) -> Exported:
-    """The image tower in the naming `target`: "original" is that of the import (timm's for weights that began here), "hf" the class of
-    Hugging Face that can say it.
+    """The image tower in the naming `target`: "original" is that of the import (timm's for weights that began here); "timm", "hub" and "hf"
+    are the classes of timm, of DINOv2's or DINOv3's hub code and of Hugging Face that can say it.
 
     Weights that were only imported keep their types in their own naming; all others are float32. InputError names what cannot be said.
     """
@@ -47,10 +47,15 @@ def exported(weights: Weights, target: str) -> Exported:
         types = origin.types if weights.card.objective == IMPORTED else {}
         tensors = {chunked(name, origin.chunk): _cast(tensor, types.get(name, "float32")) for name, tensor in tensors.items()}
         tensors |= origin.beside
-    elif naming.mask_token:
-        tensors[naming.mask_token] = _mask_token(origin, spec)
+    else:
+        tensors |= {name: _mask_token(origin, tensor) if "mask_token" in name else tensor for name, tensor in naming.beside(spec).items()}
     notes = []
-    if spec.interpolation not in naming.interpolations(spec):
+    if spec.rope_type == "bfloat16" and naming is not DINOV3:
+        notes.append(
+            f"{naming.title} computes the angles of rotary position embeddings in float32, the publisher of these weights in bfloat16: its "
+            "features differ slightly."
+        )
+    if not naming.rotary and spec.interpolation not in naming.interpolations(spec):
         notes.append(
             f"{naming.title} resamples position embeddings by another rule than these weights were published with: its features are the "
             f"same at {spec.image_size} px, and differ slightly at other sizes."
@@ -60,16 +65,16 @@ def exported(weights: Weights, target: str) -> Exported:
 
 def _naming(spec: ViTSpec, target: str, origin: Origin | None) -> Naming:
     if target == "original":
-        return NAMINGS[origin.naming] if origin else TIMM
-    if target == "hf":
-        return NAMINGS[origin.naming] if origin and origin.naming.startswith("hf-") else hugging_face(spec)
-    return NAMINGS[target]
+        return NAMINGS[origin.naming] if origin else naming_for("timm", spec)
+    if target == "hf" and origin and origin.naming.startswith("hf-"):
+        return NAMINGS[origin.naming]
+    return naming_for(target, spec)
 
 
-def _mask_token(origin: Origin | None, spec: ViTSpec) -> np.ndarray:
-    """The mask token that came with the weights under another name, or zeros: the class wants one, and no feature depends on it."""
+def _mask_token(origin: Origin | None, wanted: np.ndarray) -> np.ndarray:
+    """The mask token that came with the weights under another name, in the shape of `wanted`, or `wanted` itself: zeros."""
     found = [tensor for name, tensor in (origin.beside if origin else {}).items() if name.endswith("mask_token")]
-    return np.asarray(found[0], np.float32).reshape(1, spec.width) if found else np.zeros((1, spec.width), np.float32)
+    return np.asarray(found[0], np.float32).reshape(wanted.shape) if found else wanted
 
 
 def _cast(tensor: np.ndarray, kind: str) -> np.ndarray:

@@ -16,14 +16,18 @@ from pathfm.weights.origin import Origin
 from pathfm.weights.tensor_files import open_tensors
 from pathfm.weights.tensors import TensorFile
 from pathfm.zoo.checkpoint import Contents, contents
+from pathfm.zoo.dinov3 import hub_misfit
+from pathfm.zoo.facts import are_facts_of, facts, facts_of, fitted
 from pathfm.zoo.known import SCRATCH, ZOO, Known
-from pathfm.zoo.namings import NAMINGS, TIMM, Naming, facts, facts_of, fitted, naming_of, slots_in
+from pathfm.zoo.namings import DINOV3, NAMINGS, TIMM, Naming, naming_of, slots_in
 from pathfm.zoo.pretraining import pretrained_on
 from pathfm.zoo.rules import misfit, read_tensors
 
 EXACT = ("float32", "bfloat16", "float16")
 """Types whose values float32 keeps."""
 FLOATS = frozenset((*EXACT, "float64"))
+TOLD_FIRST = ("width", "depth", "patch", "registers", "mlp_width", "gated", "rotary", "per_channel")
+"""Facts of an architecture in which another model differs as a whole."""
 INTEGERS = frozenset(f"{kind}{bits}" for kind in ("int", "uint", "i", "u") for bits in (8, 16, 32, 64)) | {"bool"}
 
 
@@ -97,7 +101,8 @@ def _check_values(file: TensorFile, found: Contents) -> None:
 def fitting(checkpoint: Checkpoint) -> list[Known]:
     """The models of the zoo that the tower fits with every tensor, by name and shape; InputError when it is no ViT at all."""
     found = facts(checkpoint.naming, checkpoint.shapes)
-    return [model for model in ZOO.values() if facts_of(model.spec) == found and not _problem(checkpoint, model)]
+    alike = [model for model in ZOO.values() if are_facts_of(model.spec, checkpoint.naming, found)]
+    return [model for model in alike if not _problem(checkpoint, model)]
 
 
 def _problem(checkpoint: Checkpoint, model: Known) -> str:
@@ -136,7 +141,7 @@ def recognised(checkpoint: Checkpoint) -> Known:
 def _unknown(checkpoint: Checkpoint) -> str:
     """What a tower is that no model of the zoo fits, in words."""
     found = facts(checkpoint.naming, checkpoint.shapes)
-    alike = [model for model in ZOO.values() if facts_of(model.spec) == found]
+    alike = [model for model in ZOO.values() if are_facts_of(model.spec, checkpoint.naming, found)]
     problem = next((problem for model in alike if (problem := _problem(checkpoint, model))), "")
     if problem:
         return f"{problem}; no model of the zoo fits"
@@ -158,7 +163,7 @@ def import_checkpoint(checkpoint: Checkpoint, out: str | Path, known: Known) -> 
     types = {name: checkpoint.file.types[original] for name, original in checkpoint.contents.tower.items()}
     with _said_of(checkpoint.file.path):
         found, wanted = facts(naming, shapes), facts_of(known.spec)
-        if any(found[name] != wanted[name] for name in ("width", "depth", "patch", "registers", "mlp_width", "gated")):
+        if any(found[name] != wanted[name] for name in TOLD_FIRST):
             models = ", ".join(model.name for model in fitting(checkpoint)) or "no model of the zoo"
             raise InputError(f"the tensors are those of {_in_words(found)}, but {known.name} has {_in_words(wanted)}; they fit {models}")
         if problem := _problem(checkpoint, known):
@@ -166,6 +171,8 @@ def import_checkpoint(checkpoint: Checkpoint, out: str | Path, known: Known) -> 
         spec = fitted(known.spec, naming, shapes)
         image = read_tensors(_Tower(checkpoint), spec, naming.rules(spec))
         beside = {name: checkpoint.file[original] for name, original in checkpoint.contents.beside.items()}
+        if naming is DINOV3 and (problem := hub_misfit(spec, beside)):
+            raise InputError(problem)
     origin = Origin(
         known.name,
         naming.name,
@@ -184,4 +191,5 @@ def _in_words(found: Mapping[str, Any]) -> str:
     mlp = f"{'SwiGLU' if found['gated'] else 'GELU'} of {found['mlp_width']}"
     scale = "LayerScale" if found["layer_scale"] else "no LayerScale"
     bias = "" if found["qkv_bias"] else ", no bias of query, key and value"
-    return f"{found['depth']} blocks of width {found['width']}, patch {found['patch']}, {registers}, {mlp}, {scale}{bias}"
+    more = (", rotary positions" if found["rotary"] else "") + (", one channel at a time" if found["per_channel"] else "")
+    return f"{found['depth']} blocks of width {found['width']}, patch {found['patch']}, {registers}, {mlp}, {scale}{bias}{more}"

@@ -7,8 +7,7 @@ from pathfm.weights.card import IMPORTED, Blend
 from pathfm.weights.exported import Exported
 from pathfm.weights.folder import Weights
 from pathfm.zoo.known import OWN, ZOO
-from pathfm.zoo.namings import TIMM
-from pathfm.zoo.timm import EPSILON, timm_entry
+from pathfm.zoo.timm import timm_entry
 
 IDENTIFIERS = {"Apache-2.0": "apache-2.0", "MIT": "mit", "CC-BY-NC-ND-4.0": "cc-by-nc-nd-4.0"}
 """Licences that hubs know by an identifier."""
@@ -67,22 +66,26 @@ def loading(result: Exported, file: str) -> str:
 
         model = AutoModel.from_pretrained("THIS FOLDER").eval()
         tokens = model(pixel_values=images{more}).last_hidden_state"""
-    elif result.naming is TIMM:
+    elif result.naming.library == "timm":
         code = _timm_code(result, file)
     else:
         arguments = ", ".join(f"{name}={value!r}" for name, value in result.said.items())
         code = f"""\
         import safetensors.torch
         import torch
-        from dinov2.models.vision_transformer import DinoVisionTransformer
+        from {result.naming.library}.models.vision_transformer import DinoVisionTransformer
 
         model = DinoVisionTransformer({arguments}).eval()
         model.load_state_dict(safetensors.torch.load_file("{file}"))
         tokens = model.norm(model.forward_features(images)["x_prenorm"])"""
     prefix = result.spec.prefix
+    if result.spec.per_channel:
+        code = code.replace("images", "images.flatten(0, 1).unsqueeze(1)")  # red, green and blue one after the other
     code += "\n        features = tokens[:, 0]"
     if result.spec.output == "class+mean":
         code += f"\n        features = torch.cat([features, tokens[:, {prefix}:].mean(1)], dim=-1)"
+    if result.spec.per_channel:
+        code += "\n        features = features.unflatten(0, (-1, 3)).flatten(1)"
     return "```python\n" + "\n".join(line.removeprefix("        ") for line in code.splitlines()) + "\n```"
 
 
@@ -90,7 +93,7 @@ def _timm_code(result: Exported, file: str) -> str:
     said = dict(result.said)
     classes = {"mlp_layer": "timm.layers", "act_layer": "torch.nn"}
     words = {name: f"{classes[name]}.{value}" if name in classes else repr(value) for name, value in said.items() if name != "norm_layer"}
-    if result.spec.epsilon != EPSILON:
+    if "norm_layer" in said:
         words["norm_layer"] = f"functools.partial(torch.nn.LayerNorm, eps={result.spec.epsilon!r})"
     arguments = "\n".join(f"            {name}={value}," for name, value in words.items())
     return f"""\
@@ -110,10 +113,12 @@ def _timm_code(result: Exported, file: str) -> str:
 def _images(weights: Weights, result: Exported) -> str:
     card = weights.card
     resolution = "" if card.mpp is None else f" at {card.mpp:g} µm/px"
+    positions = f"the position embeddings are resampled from {result.spec.image_size} px"
+    if result.spec.rope is not None:
+        positions = "positions are the patches' coordinates in the image"
     return (
         f"`images` are float [batch, 3, height, width]: RGB in 0 to 1, less {list(card.mean)}, over {list(card.std)}, by channel. It "
-        f"was trained on tiles of {card.tile} px{resolution}. Other sizes that {result.spec.patch} divides work; the position "
-        f"embeddings are resampled from {result.spec.image_size} px."
+        f"was trained on tiles of {card.tile} px{resolution}. Other sizes that {result.spec.patch} divides work; {positions}."
     )
 
 

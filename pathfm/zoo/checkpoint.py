@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pathfm.errors import InputError
-from pathfm.zoo.other_models import IMAGE_TEXT, WITH_PATCHES, WITHOUT_PATCHES, refuse, refuse_other, refuse_unready
+from pathfm.zoo.other_models import IMAGE_TEXT, WITH_PATCHES, WITHOUT_PATCHES, refuse, refuse_other, refuse_unready, with_patches
 from pathfm.zoo.rules import listed
 
 _WRAPPERS = re.compile(r"(?:(?:_orig_mod|_fsdp_wrapped_module|_fpw_module|_checkpoint_wrapped_module)\.)")
@@ -16,6 +16,8 @@ _WRAPPERS = re.compile(r"(?:(?:_orig_mod|_fsdp_wrapped_module|_fpw_module|_check
 
 _W = f"{_WRAPPERS.pattern}*"
 PATCH_EMBEDDINGS = re.compile(rf"(?P<prefix>|.*\.)(patch_embed\.{_W}proj|embeddings\.{_W}patch_embeddings\.{_W}projection)\.{_W}weight")
+OF_DINOV3 = re.compile(r"(?P<prefix>|.*\.)embeddings\.patch_embeddings\.weight")
+"""Of Hugging Face's DINOv3, and of its ConvNeXts."""
 
 TRUNK = "visual.trunk."  # of open_clip, which has a projection at `visual.head`, or of CONCH, which ends in attention pooling instead
 
@@ -36,8 +38,10 @@ _HEADS = (
     r"ibot_head|contrastive_head|projector|predictor|projection|prediction|proj_head|projection_head|prediction_head|visual_projection|"
     r"image_projection|online_classifier|decoder\w*)(_momentum|_ema)?(\..+)?"
 )
-BESIDE = re.compile(rf"(embeddings\.)?mask_token|masked_embed|{_HEADS}")
-"""Parts of a model that no feature depends on; they are kept beside the parameters and written back."""
+BESIDE = re.compile(rf"(embeddings\.)?mask_token|masked_embed|rope_embed\.periods|(.*\.)?attn\.qkv\.bias_mask|local_cls_norm\..+|{_HEADS}")
+"""Parts of a model that no feature depends on, or that say what is known (periods, masks); they are kept beside the parameters and written
+back.
+"""
 
 LEFT = {
     "state of its training": re.compile(
@@ -88,6 +92,8 @@ def contents(names: Iterable[str]) -> Contents:
     """
     names = sorted(names)
     prefixes = [match["prefix"] for name in names if (match := PATCH_EMBEDDINGS.fullmatch(name))]
+    dinov3 = [match["prefix"] for name in names if (match := OF_DINOV3.fullmatch(name))]
+    prefixes += [prefix for prefix in dinov3 if any(re.match(rf"{re.escape(prefix)}(model\.)?layer\.0\.", name) for name in names)]
     if not prefixes:
         refuse_unready(names)
         refuse_other(names, WITH_PATCHES + WITHOUT_PATCHES)
@@ -116,7 +122,7 @@ def contents(names: Iterable[str]) -> Contents:
         else:
             unknown.append(name)
     refuse_unready(tower)
-    refuse_other(tower, WITH_PATCHES)
+    refuse_other(tower, with_patches(tower))
     if unknown:
         raise InputError(f"tensors of no known use: {listed(unknown)}; leave them out of the file and import it again")
     tower, chunk = _without_chunks(tower)

@@ -6,9 +6,11 @@ It is timm's naming but for the registers and the SwiGLU; the blocks may lie in 
 
 from typing import Any
 
+import numpy as np
+
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
-from pathfm.zoo.recast import swiglu_ratio
+from pathfm.zoo.recast import check_learned, swiglu_ratio
 from pathfm.zoo.rules import Rule
 from pathfm.zoo.timm import BLOCK, FIRST_LAYER, TOWER
 
@@ -31,6 +33,7 @@ def hub_rules(spec: ViTSpec) -> tuple[Rule, ...]:
 
 def hub_arguments(spec: ViTSpec) -> dict[str, Any]:
     """The arguments of `dinov2.models.vision_transformer.DinoVisionTransformer`; InputError names what it cannot say."""
+    check_learned(spec, "DINOv2's class")
     if spec.epsilon != EPSILON:
         raise InputError(f"DINOv2's class cannot say a LayerNorm epsilon of {spec.epsilon:g}; its own is {EPSILON:g}")
     return {
@@ -48,3 +51,8 @@ def hub_arguments(spec: ViTSpec) -> dict[str, Any]:
         "interpolate_offset": 0.1 if spec.interpolation == "bicubic_offset" else 0.0,
         "block_chunks": 0,
     }
+
+
+def hub_beside(spec: ViTSpec) -> dict[str, np.ndarray]:
+    """What DINOv2's class wants beside its parameters: the mask token, on which no feature depends."""
+    return {"mask_token": np.zeros((1, spec.width), np.float32)}

@@ -1,15 +1,17 @@
-"""The names, layouts and `config.json` of Hugging Face's ViT and DINOv2 (with and without registers), both ways.
+"""The names, layouts and `config.json` of Hugging Face's ViT, DINOv2 (with and without registers) and DINOv3, both ways.
 
 Names are those of published files. transformers 5 has others in memory and maps them when it loads and saves; a state dict that was
 saved past it has those, and `in_memory` gives their table. Query, key and value are three tensors. The position embedding always owns
-a slot for the class token and none for the registers.
+a slot for the class token and none for the registers; DINOv3 has none.
 """
 
 from typing import Any
 
+import numpy as np
+
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
-from pathfm.zoo.recast import swiglu_ratio
+from pathfm.zoo.recast import check_learned, check_rotary, swiglu_ratio
 from pathfm.zoo.rules import Layout, Rule
 
 _ATTENTION = "encoder.layer.{i}.attention.attention"
@@ -66,6 +68,36 @@ def dinov2_rules(spec: ViTSpec) -> tuple[Rule, ...]:
     return DINOV2 if spec.mlp == "gelu" else DINOV2_GATED
 
 
+def dinov3_rules(spec: ViTSpec, blocks: str = "layer") -> tuple[Rule, ...]:
+    """The table of names of Hugging Face's DINOv3, whose blocks are called `blocks`; in memory of transformers 5 that is `model.layer`."""
+
+    def layer(ours: str, theirs: tuple[str, ...], layout: Layout = "linear", kernel: str = "kernel") -> tuple[Rule, Rule]:
+        names = [f"{blocks}.{{i}}.{name}" for name in theirs]
+        return (
+            Rule(f"blocks_{{i}}/{ours}/{kernel}", tuple(f"{name}.weight" for name in names), layout),
+            Rule(f"blocks_{{i}}/{ours}/bias", tuple(f"{name}.bias" for name in names)),
+        )
+
+    weights, biases = layer("attention/qkv", tuple(f"attention.{part}_proj" for part in "qkv"))
+    return (
+        Rule("class_token", ("embeddings.cls_token",)),
+        Rule("registers", ("embeddings.register_tokens",)),
+        Rule("patch_embedding/kernel", ("embeddings.patch_embeddings.weight",), "convolution"),
+        Rule("patch_embedding/bias", ("embeddings.patch_embeddings.bias",)),
+        Rule("norm/scale", ("norm.weight",)),
+        Rule("norm/bias", ("norm.bias",)),
+        *layer("attention_norm", ("norm1",), "same", "scale"),
+        weights,
+        biases if spec.key_bias else Rule(biases.ours, (biases.theirs[0], "", biases.theirs[2])),
+        *layer("attention/projection", ("attention.o_proj",)),
+        Rule("blocks_{i}/attention_scale", (f"{blocks}.{{i}}.layer_scale1.lambda1",)),
+        *layer("mlp_norm", ("norm2",), "same", "scale"),
+        *layer("mlp/in", ("mlp.up_proj",) if spec.mlp == "gelu" else ("mlp.gate_proj", "mlp.up_proj")),
+        *layer("mlp/out", ("mlp.down_proj",)),
+        Rule("blocks_{i}/mlp_scale", (f"{blocks}.{{i}}.layer_scale2.lambda1",)),
+    )
+
+
 _IN_MEMORY = {
     "attention.attention.query.": ("attention.q_proj.",),
     "attention.attention.key.": ("attention.k_proj.",),
@@ -92,6 +124,7 @@ def in_memory(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
 
 def vit_config(spec: ViTSpec) -> dict[str, Any]:
     """`config.json` of Hugging Face's ViTModel; InputError names what it cannot say."""
+    check_learned(spec, "Hugging Face's ViTModel")
     for said, what in ((spec.registers, "registers"), (spec.layer_scale is not None, "LayerScale"), (spec.mlp != "gelu", "SwiGLU")):
         if said:
             raise InputError(f"Hugging Face's ViTModel cannot say {what}")
@@ -100,6 +133,7 @@ def vit_config(spec: ViTSpec) -> dict[str, Any]:
 
 def dinov2_config(spec: ViTSpec) -> dict[str, Any]:
     """`config.json` of Hugging Face's Dinov2Model, or Dinov2WithRegistersModel; InputError names what it cannot say."""
+    check_learned(spec, "Hugging Face's Dinov2Model")
     gated = spec.mlp != "gelu"
     ratio = swiglu_ratio(spec, "Hugging Face's Dinov2Model") if gated else spec.mlp_width / spec.width
     if ratio != int(ratio):
@@ -110,6 +144,39 @@ def dinov2_config(spec: ViTSpec) -> dict[str, Any]:
         named["num_register_tokens"] = spec.registers
     scale = 1.0 if spec.layer_scale is None else spec.layer_scale
     return _config(spec) | named | {"mlp_ratio": int(ratio), "use_swiglu_ffn": gated, "layerscale_value": scale}
+
+
+def dinov2_beside(spec: ViTSpec) -> dict[str, np.ndarray]:
+    """What Hugging Face's DINOv2 wants beside its parameters: the mask token, on which no feature depends."""
+    return {"embeddings.mask_token": np.zeros((1, spec.width), np.float32)}
+
+
+def dinov3_config(spec: ViTSpec) -> dict[str, Any]:
+    """`config.json` of Hugging Face's DINOv3ViTModel; InputError names what it cannot say."""
+    check_rotary(spec, "Hugging Face's DINOv3ViTModel")
+    gated, general = spec.mlp != "gelu", _config(spec)
+    for name in ("qkv_bias", "hidden_dropout_prob", "attention_probs_dropout_prob"):
+        del general[name]
+    return general | {
+        "architectures": ["DINOv3ViTModel"],
+        "model_type": "dinov3_vit",
+        "num_channels": 3 // spec.passes,
+        "intermediate_size": spec.mlp_width,
+        "hidden_act": "silu" if gated else "gelu",
+        "use_gated_mlp": gated,
+        "query_bias": spec.qkv_bias,
+        "key_bias": spec.qkv_bias and spec.key_bias,
+        "value_bias": spec.qkv_bias,
+        "layerscale_value": 1.0 if spec.layer_scale is None else spec.layer_scale,
+        "num_register_tokens": spec.registers,
+        "rope_theta": spec.rope,
+    }
+
+
+def dinov3_beside(spec: ViTSpec) -> dict[str, np.ndarray]:
+    """What Hugging Face's DINOv3 wants beside its parameters: the mask token, and registers even where there are none."""
+    beside = {"embeddings.mask_token": np.zeros((1, 1, spec.width), np.float32)}
+    return beside if spec.registers else beside | {"embeddings.register_tokens": np.zeros((1, 0, spec.width), np.float32)}
 
 
 def _config(spec: ViTSpec) -> dict[str, Any]:

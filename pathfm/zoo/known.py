@@ -8,7 +8,7 @@ reminder, not advice: the text that counts is the publisher's.
 from dataclasses import dataclass, replace
 
 from pathfm.errors import InputError
-from pathfm.models.vit import ViTSpec
+from pathfm.models.architecture import ViTSpec
 
 Triple = tuple[float, float, float]
 
@@ -17,6 +17,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 LUNIT = ((0.70322989, 0.53606487, 0.66096631), (0.21716536, 0.26081574, 0.20723464))
 BIOPTIMUS = ((0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517))
+GENBIO = ((0.697, 0.575, 0.728), (0.188, 0.240, 0.187))
 HIBOU = ((0.7068, 0.5755, 0.722), (0.195, 0.2316, 0.1816))
 
 
@@ -62,7 +63,20 @@ def _hub(spec: ViTSpec, registers: int) -> ViTSpec:
     return replace(spec, patch=14, image_size=518, layer_scale=1.0, registers=registers, interpolation=rule)
 
 
+def _rotary(spec: ViTSpec) -> ViTSpec:
+    """A DINOv3: patch 16, four registers, LayerScale, rotary positions, no bias of the key."""
+    spec = replace(spec, patch=16, registers=4, slots="patches", layer_scale=1e-5, epsilon=1e-5, rope=100.0, key_bias=False)
+    return replace(spec, mlp_width=4 * spec.width)
+
+
 _DINOV2 = {"vits14": _SMALL, "vitb14": _BASE, "vitl14": _LARGE, "vitg14": _GIANT}
+_DINOV3 = {
+    "vits16": _SMALL,
+    "vits16plus": replace(_SMALL, mlp="swiglu_packed"),
+    "vitb16": _BASE,
+    "vitl16": _LARGE,
+    "vith16plus": replace(_HUGE, heads=20, output="class"),
+}
 
 _HUGGING_FACE = "https://huggingface.co"
 _KNOWN = (
@@ -192,10 +206,54 @@ _KNOWN = (
         "hf-dinov2",
         reported="licence",
     ),
+    Known(
+        "openmidnight",
+        replace(_hub(_GIANT, 4), image_size=224, layer_scale=1e-5),
+        *IMAGENET,
+        224,
+        None,
+        APACHE,
+        f"{_HUGGING_FACE}/SophontAI/OpenMidnight",
+        "hub",
+    ),
+    Known(
+        "gpfm",
+        replace(_hub(_LARGE, 0), image_size=224, layer_scale=1e-5),
+        *IMAGENET,
+        224,
+        None,
+        "CC-BY-NC-4.0, elsewhere MIT",
+        f"{_HUGGING_FACE}/majiabo/GPFM",
+        "hub",
+        reported="licence",
+    ),
+    Known(
+        "genbio_pathfm",
+        replace(_rotary(_GIANT), mlp_width=4096, epsilon=1e-6, qkv_bias=False, key_bias=True, rope_type="bfloat16", per_channel=True),
+        *GENBIO,
+        224,
+        None,
+        "GenBio AI Community License",
+        f"{_HUGGING_FACE}/genbio-ai/genbio-pathfm",
+        "dinov3",
+    ),
     *(
         Known(f"dinov2_{name}{suffix}", _hub(spec, registers), *IMAGENET, 518, None, *DINOV2, "hub")
         for suffix, registers in (("", 0), ("_reg", 4))
         for name, spec in _DINOV2.items()
+    ),
+    *(
+        Known(
+            f"dinov3_{name}",
+            _rotary(spec),
+            *IMAGENET,
+            224,
+            None,
+            "DINOv3 License",
+            f"{_HUGGING_FACE}/facebook/dinov3-{name}-pretrain-lvd1689m",
+            "hf-dinov3",
+        )
+        for name, spec in _DINOV3.items()
     ),
 )
 

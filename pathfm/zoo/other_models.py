@@ -4,7 +4,7 @@ The names are those of each model's own code and files: timm, transformers, torc
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NoReturn
 
 from pathfm.errors import InputError
@@ -34,6 +34,11 @@ UNREADY = (
 _BLOCK = r"(.*\.)?(blocks|layer|layers)\.\d+\."
 _POOLED = r"(.*\.)?(attn_pool_(contrast|caption)\..+|proj_contrast)"
 
+_BEIT = "a transformer of the kind of BEiT, CaiT or EVA"
+_EVA = "a transformer of the kind of EVA or BEiT-3"
+BY_SCALES = ((rf"{_BLOCK}(gamma_?[12]|lambda_[12]|attn\.[qv]_bias)",), _BEIT)
+BY_GATES = ((rf"{_BLOCK}mlp\.w1\.weight",), _EVA)
+
 IMAGE_TEXT = (
     ((r"(.*\.)?vision_encoder\..+", _POOLED), "TITAN, an image–text model of whole slides"),
     ((_POOLED,), "conch"),
@@ -43,14 +48,12 @@ WITH_PATCHES = (
     ((rf"{_BLOCK}blocks\.\d+\..+", r"(.*\.)?patch_embed\.proj\.0\.weight"), "ctranspath"),
     ((rf"{_BLOCK}blocks\.\d+\..+",), "a Swin transformer"),
     ((r"(.*\.)?stages\.\d+\.blocks\.\d+\.attn\.(logit_scale|meta_mlp\..+)",), "a Swin transformer"),
-    ((r"(.*\.)?(rope_embed\.periods|storage_tokens)",), "a DINOv3, whose position embeddings are rotary"),
     ((rf"{_BLOCK}attn\.rel_pos.*|(.*\.)?mask_decoder\..+",), "a ViT with relative positions, such as the image encoder of SAM"),
     ((r"(.*\.)?self_attn\.[qkv]_proj\.[AB]\.weight",), "BEiT-3, such as MUSK"),
-    (
-        (rf"{_BLOCK}(gamma_?[12]|lambda_[12]|attn\.[qv]_bias)|(.*\.)?relative_position_bias(_table|\..+)",),
-        "a transformer of the kind of BEiT, CaiT or EVA, or a DINOv3 in timm's words",
-    ),
-    ((rf"{_BLOCK}(attn\.(q_proj|inner_attn_ln)|mlp\.(ffn_ln|norm|w1))\.weight",), "a transformer of the kind of EVA or BEiT-3"),
+    ((r"(.*\.)?relative_position_bias(_table|\..+)",), _BEIT),
+    BY_SCALES,
+    ((rf"{_BLOCK}(attn\.(q_proj|inner_attn_ln)|mlp\.(ffn_ln|norm))\.weight",), _EVA),
+    BY_GATES,
     ((rf"{_BLOCK}(attn|attention)\.[qk]_norm\.weight",), "a ViT with normalised queries and keys"),
     ((r"(.*\.)?(dist_token|distillation_token)",), "a distilled ViT, with a second class token"),
     (
@@ -64,10 +67,6 @@ WITH_PATCHES = (
 """(names that must all occur, what has them): models with patches as a ViT has them, and something that no ViT of the zoo has."""
 
 WITHOUT_PATCHES = (
-    (
-        (r"(.*\.)?embeddings\.patch_embeddings\.weight", r"(.*\.)?layer\.\d+\.attention\..+"),
-        "a DINOv3, whose position embeddings are rotary",
-    ),
     ((r"(.*\.)?embeddings\.patch_embedding\.weight",), "a CLIP or SigLIP in the words of transformers"),
     ((r"(.*\.)?(visual|image_encoder)\.(conv1\.weight|class_embedding|transformer\.resblocks\..+)",), "a CLIP in the words of OpenAI"),
     ((r"(.*\.)?vision_encoder\..+", r"(.*\.)?text_encoder\..+"), "an image–text model, such as TITAN"),
@@ -90,6 +89,15 @@ WITHOUT_PATCHES = (
     ((r"(.*\.)?(embed_tokens|wte|word_embeddings|token_embedding)\.weight",), "a language model"),
 )
 """The same for models whose patches, if there are any, go by other names."""
+
+
+def with_patches(tower: Collection[str]) -> tuple:
+    """`WITH_PATCHES` for a tower of these names, less what a DINOv3 has too: in timm's words it has EVA's scales, besides registers and no
+    `pos_embed`, in those of its hub code EVA's gates, besides storage tokens.
+    """
+    in_timms_words = {"cls_token", "reg_token"} <= set(tower) and "pos_embed" not in tower
+    has = (BY_SCALES,) if in_timms_words else (BY_GATES,) if "storage_tokens" in tower else ()
+    return tuple(kind for kind in WITH_PATCHES if kind not in has)
 
 
 def refuse_unready(names: Iterable[str]) -> None:

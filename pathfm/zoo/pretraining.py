@@ -8,6 +8,8 @@ SAW: dict[str, tuple[tuple[str, ...], str]] = {
     **dict.fromkeys(
         ("kaiko_vits8", "kaiko_vits16", "kaiko_vitb8", "kaiko_vitb16", "kaiko_vitl14"), (TCGA, "https://arxiv.org/abs/2404.15217")
     ),
+    "openmidnight": (TCGA, "https://github.com/MedARC-AI/OpenMidnight"),
+    "gpfm": (("TCGA", "CPTAC", "GTEx"), "https://github.com/birkhoffkiki/GPFM"),
     "midnight_12k": (TCGA, "https://arxiv.org/abs/2504.05186"),
     **dict.fromkeys(("lunit_vits8", "lunit_vits16"), (TCGA, "https://github.com/lunit-io/benchmark-ssl-pathology")),
     "phikon": (TCGA, "https://huggingface.co/owkin/phikon"),

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pathfm.errors import InputError
-from pathfm.models.vit import Mlp, Slots, ViTSpec, by_name, from_names
+from pathfm.models.architecture import Mlp, Slots, ViTSpec
+from pathfm.models.vit import by_name, from_names
 
 
 def with_slots(params: Mapping[str, Any], spec: ViTSpec, slots: Slots) -> tuple[dict[str, Any], ViTSpec]:
@@ -34,6 +35,18 @@ def with_slots(params: Mapping[str, Any], spec: ViTSpec, slots: Slots) -> tuple[
     else:
         leaves["position"] = np.concatenate([prefix[:, :1] if spec.slots == "all" else np.zeros_like(patches[:, :1]), patches], axis=1)
     return from_names(leaves), replace(spec, slots=slots)
+
+
+def check_learned(spec: ViTSpec, of: str) -> None:
+    """InputError where a class with learned position embeddings, which sees all channels at once, cannot say the architecture."""
+    if spec.rope is not None or spec.per_channel:
+        raise InputError(f"{of} cannot say {'rotary position embeddings' if spec.rope is not None else 'one channel at a time'}")
+
+
+def check_rotary(spec: ViTSpec, of: str) -> None:
+    """InputError where a class with rotary position embeddings cannot say the architecture."""
+    if spec.rope is None:
+        raise InputError(f"{of} cannot say learned position embeddings")
 
 
 def with_layer_scale(params: Mapping[str, Any], spec: ViTSpec) -> tuple[dict[str, Any], ViTSpec]:

@@ -21,7 +21,10 @@ NAMES_SHOWN = 8
 
 @dataclass(frozen=True)
 class Rule:
-    """`ours` is held by `theirs`, one tensor or several side by side along our last axis; `{i}` stands for the block."""
+    """`ours` is held by `theirs`, one tensor or several side by side along our last axis; `{i}` stands for the block.
+
+    An empty name after the first stands for zeros that their files leave out.
+    """
 
     ours: str
     theirs: tuple[str, ...]
@@ -32,14 +35,14 @@ def misfit(shapes: Shapes, spec: ViTSpec, rules: Iterable[Rule]) -> str:
     """What keeps tensors of these shapes from being those of the architecture, in words (missing, unused, misshapen), or ""."""
     table = _by_ours(rules, spec)
     ours = parameter_shapes(spec)
-    wanted = {name for parameter in ours for name in table[parameter].theirs}
+    wanted = {name for parameter in ours for name in table[parameter].theirs if name}
     missing, unused = sorted(wanted - set(shapes)), sorted(set(shapes) - wanted)
     if missing or unused:
         parts = [f"{what}: {listed(names)}" for what, names in (("missing", missing), ("unused", unused)) if names]
         return f"the tensors are not those of the architecture; {'; '.join(parts)}"
     for parameter, shape in ours.items():
         rule = table[parameter]
-        theirs = [tuple(shapes[name]) for name in rule.theirs]
+        theirs = [tuple(shapes[name or rule.theirs[0]]) for name in rule.theirs]
         gives = _side_by_side([_reordered(other, AXES[rule.layout]) for other in theirs])
         if gives != shape:
             return f"the tensor {rule.theirs[0]} of shape {theirs[0]} gives {parameter} the shape {gives} instead of {shape}"
@@ -52,7 +55,8 @@ def read_tensors(tensors: Mapping[str, np.ndarray], spec: ViTSpec, rules: Iterab
     leaves = {}
     for ours in parameter_shapes(spec):
         axes = AXES[table[ours].layout]
-        parts = [tensors[name] if axes is None else tensors[name].transpose(axes) for name in table[ours].theirs]
+        read = {name: tensors[name] if axes is None else tensors[name].transpose(axes) for name in table[ours].theirs if name}
+        parts = [read[name] if name else np.zeros_like(next(iter(read.values()))) for name in table[ours].theirs]
         leaves[ours] = np.concatenate(parts, axis=-1) if len(parts) > 1 else np.ascontiguousarray(parts[0])
     return from_names(leaves)
 
@@ -65,7 +69,8 @@ def write_tensors(params: Mapping[str, Any], spec: ViTSpec, rules: Iterable[Rule
         rule = table[ours]
         axes = AXES[rule.layout]
         for name, part in zip(rule.theirs, np.split(np.asarray(leaf), len(rule.theirs), axis=-1), strict=True):
-            tensors[name] = np.ascontiguousarray(part if axes is None else part.transpose(tuple(np.argsort(axes))))
+            if name:
+                tensors[name] = np.ascontiguousarray(part if axes is None else part.transpose(tuple(np.argsort(axes))))
     return tensors
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pathfm.errors import InputError
 from pathfm.models.vit import ViTSpec
+from pathfm.zoo.recast import check_learned
 from pathfm.zoo.rules import Rule
 
 EPSILON = 1e-6  # of timm's LayerNorm
@@ -57,6 +58,7 @@ def timm_arguments(spec: ViTSpec) -> dict[str, Any]:
     A `norm_layer` of another epsilon than timm's own is a name and the arguments of its `functools.partial`.
     """
     timm_rules(spec)
+    check_learned(spec, "timm's VisionTransformer")
     arguments = {
         "img_size": spec.image_size,
         "patch_size": spec.patch,
@@ -79,5 +81,10 @@ def timm_arguments(spec: ViTSpec) -> dict[str, Any]:
 
 
 def timm_entry(spec: ViTSpec) -> str:
-    """The name in timm's registry that `timm_arguments` make into this architecture; JSON cannot say SwiGLU, so it comes from there."""
+    """The name in timm's registry that `timm_arguments`, or those of `Eva`, make into this architecture.
+
+    JSON can say neither SwiGLU nor DINOv3's epsilon, so they come from there.
+    """
+    if spec.rope is not None:
+        return "vit_small_patch16_dinov3"
     return "vit_giant_patch14_dinov2" if spec.mlp == "swiglu_packed" else "vit_base_patch16_224"

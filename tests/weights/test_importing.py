@@ -19,14 +19,18 @@ from pathfm.weights.folder import open_weights, save_weights
 from pathfm.weights.importing import import_checkpoint, open_checkpoint, recognised
 from pathfm.zoo import known as zoo
 from pathfm.zoo.checkpoint import chunked
+from pathfm.zoo.dinov3 import MASK, PERIODS, hub_beside
 from pathfm.zoo.known import HALF, SCRATCH, Known
-from pathfm.zoo.namings import HF_DINOV2, HF_DINOV2_5, HF_VIT, HF_VIT_5, HUB, TIMM
+from pathfm.zoo.namings import DINOV3, EVA, HF_DINOV2, HF_DINOV2_5, HF_DINOV3, HF_DINOV3_5, HF_VIT, HF_VIT_5, HUB, TIMM
 from pathfm.zoo.rules import write_tensors
 from tests.parity import random_params
 
 PLAIN = ViTSpec(width=24, depth=3, heads=3, mlp_width=48, patch=8, image_size=32)
 SCALED = replace(PLAIN, layer_scale=1.0)
 GATED = replace(SCALED, mlp="swiglu_packed", mlp_width=64, registers=2)
+TURNED = replace(SCALED, registers=2, slots="patches", rope=100.0, key_bias=False)
+TURNED_GATED = replace(TURNED, mlp="swiglu_packed", mlp_width=64)
+BUFFERS = {name: array for name, array in hub_beside(TURNED).items() if name != "mask_token"}
 
 CASES = {
     "timm": (TIMM, replace(PLAIN, registers=2, slots="all"), {"head.weight": (5, 24), "head.bias": (5,)}),
@@ -40,6 +44,12 @@ CASES = {
     "Hugging Face's ViT, in memory": (HF_VIT_5, PLAIN, {"pooler.dense.bias": (24,)}),
     "Hugging Face's DINOv2, in memory": (HF_DINOV2_5, SCALED, {"embeddings.mask_token": (1, 24)}),
     "Hugging Face's DINOv2, registers, SwiGLU, in memory": (HF_DINOV2_5, GATED, {"embeddings.mask_token": (1, 24)}),
+    "timm's Eva": (EVA, TURNED, {"head.weight": (5, 24), "head.bias": (5,)}),
+    "timm's Eva, SwiGLU, no biases": (EVA, replace(TURNED_GATED, qkv_bias=False), {}),
+    "DINOv3's hub": (DINOV3, TURNED, {"mask_token": (1, 24), **BUFFERS}),
+    "DINOv3's hub, SwiGLU": (DINOV3, TURNED_GATED, {"mask_token": (1, 24), **BUFFERS}),
+    "Hugging Face's DINOv3": (HF_DINOV3, TURNED, {"embeddings.mask_token": (1, 1, 24)}),
+    "Hugging Face's DINOv3, SwiGLU, in memory": (HF_DINOV3_5, TURNED_GATED, {"embeddings.mask_token": (1, 1, 24)}),
 }
 
 
@@ -50,7 +60,8 @@ def model(spec: ViTSpec, naming=TIMM, name: str = "demo") -> Known:
 def tensors_of(case: str) -> dict[str, np.ndarray]:
     naming, spec, beside = CASES[case]
     random = np.random.default_rng(5)
-    extra = {name: random.standard_normal(shape).astype(np.float32) for name, shape in beside.items()}
+    drawn = {name: shape for name, shape in beside.items() if isinstance(shape, tuple)}
+    extra = beside | {name: random.standard_normal(shape).astype(np.float32) for name, shape in drawn.items()}
     return write_tensors(random_params(spec), spec, naming.rules(spec)) | extra
 
 
@@ -77,6 +88,28 @@ def test_a_checkpoint_goes_out_as_it_came_bit_for_bit_heads_and_mask_token_inclu
     params = by_name(open_weights(tmp_path / "w").params["image"])
     assert {leaf.dtype.name for leaf in params.values()} == {"float32"}
     assert (params["class_token"].astype(kind if kind != "bfloat16" else ml_dtypes.bfloat16) == params["class_token"]).all()
+
+
+def test_biases_that_timms_dinov3_leaves_out_are_the_architectures_zeros(tmp_path):
+    tensors = tensors_of("timm's Eva, SwiGLU, no biases")
+    save_file(tensors, tmp_path / "theirs.safetensors")
+    _, again = there_and_back(tmp_path / "theirs.safetensors", tmp_path, model(TURNED_GATED, HF_DINOV3))
+    assert as_bytes(again) == as_bytes(tensors)
+    assert open_weights(tmp_path / "w").spec == replace(TURNED_GATED, qkv_bias=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (PERIODS, lambda periods: periods**2, "rope_embed.periods is not that of rotary position embeddings of 3 heads and base 100"),
+        (MASK.format(i=1), lambda mask: np.ones_like(mask), "blocks.1.attn.qkv.bias_mask is not that of a key without a bias"),
+    ],
+)
+def test_buffers_of_another_rotation_or_bias_are_refused(tmp_path, name, change, message):
+    tensors = tensors_of("DINOv3's hub")
+    save_file(tensors | {name: change(tensors[name])}, tmp_path / "theirs.safetensors")
+    with pytest.raises(InputError, match=message):
+        there_and_back(tmp_path / "theirs.safetensors", tmp_path, model(TURNED, DINOV3))
 
 
 def test_tuned_weights_go_out_in_float32_with_their_heads(tmp_path):
@@ -281,7 +314,7 @@ def test_models_out_of_scope_and_other_files_are_refused(tmp_path, capsys):
         assert code == 2 and message in told
 
 
-@pytest.mark.parametrize("name", ["import", "zoo", "export"])
+@pytest.mark.parametrize("name", ["import", "verify", "zoo", "export"])
 def test_help_needs_neither_numpy_nor_jax(name):
     asked = f"import sys; from pathfm.cli import main\ntry: main([{name!r}, '--help'])\nexcept SystemExit: pass"
     heavy = "print('heavy:', sorted({'numpy', 'jax', 'torch'} & set(sys.modules)))"

@@ -4,7 +4,8 @@ It has one block; the smallest of each kind has two, and meets images of two siz
 all of its blocks and its published grid; the largest then take 23 GB of memory, each test in a process of its own.
 
 The arguments are those of the publishers' own instructions, written down here apart from pathfm's registry. DINOv2's hub code is not
-installed: its weights go through timm's own filter, and its resampling of position embeddings is written out below.
+installed: its weights go through timm's own filter, and its resampling of position embeddings is written out below. So do those in the
+words of DINOv3's hub code, with angles computed in bfloat16 as GenBio's code does; their products with query and key stay in float32.
 """
 
 import math
@@ -42,11 +43,14 @@ TIMM: dict[str, tuple[str, dict[str, Any]]] = {
 
 HUB = {
     "kaiko_vitl14": "vit_large_patch14_reg4_dinov2",
+    "openmidnight": "vit_giant_patch14_reg4_dinov2",
+    "gpfm": "vit_large_patch14_dinov2",
     **{f"dinov2_vit{size[0]}14": f"vit_{size}_patch14_dinov2" for size in ("small", "base", "large", "giant")},
     **{f"dinov2_vit{size[0]}14_reg": f"vit_{size}_patch14_reg4_dinov2" for size in ("small", "base", "large", "giant")},
 }
 
 _LARGE = {"hidden_size": 1024, "num_attention_heads": 16}
+_DINOV3_GATED = {"num_register_tokens": 4, "use_gated_mlp": True, "hidden_act": "silu"}
 _DINOV2 = {"image_size": 224, "patch_size": 14, "mlp_ratio": 4}
 HUGGING_FACE = {
     "phikon": ("ViT", {"image_size": 224}),
@@ -54,9 +58,25 @@ HUGGING_FACE = {
     "hibou_b": ("Dinov2WithRegisters", _DINOV2 | {"use_swiglu_ffn": True}),
     "hibou_l": ("Dinov2WithRegisters", _DINOV2 | _LARGE | {"use_swiglu_ffn": True}),
     "midnight_12k": ("Dinov2", _DINOV2 | {"hidden_size": 1536, "num_attention_heads": 24, "use_swiglu_ffn": True}),
+    "dinov3_vits16": ("DINOv3ViT", {"num_register_tokens": 4}),
+    "dinov3_vits16plus": ("DINOv3ViT", _DINOV3_GATED),
+    "dinov3_vitb16": ("DINOv3ViT", {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "num_register_tokens": 4}),
+    "dinov3_vitl16": ("DINOv3ViT", _LARGE | {"intermediate_size": 4096, "num_register_tokens": 4}),
+    "dinov3_vith16plus": ("DINOv3ViT", _DINOV3_GATED | {"hidden_size": 1280, "num_attention_heads": 20, "intermediate_size": 5120}),
 }
 
-PUBLISHED = (*TIMM, *HUB, *HUGGING_FACE)
+_GENBIO = {
+    "in_chans": 1,
+    "embed_dim": 1536,
+    "num_heads": 24,
+    "mlp_ratio": 4096 / 1536,
+    "swiglu_mlp": True,
+    "swiglu_align_to": 64,
+    "norm_layer": ("LayerNorm", {"eps": 1e-6}),
+}
+DINOV3 = {"genbio_pathfm": ("vit_small_patch16_dinov3", _GENBIO)}
+
+PUBLISHED = (*TIMM, *HUB, *HUGGING_FACE, *DINOV3)
 
 REPUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (entry, {}) for name, entry in HUB.items()},
@@ -65,6 +85,12 @@ REPUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "hibou_b": ("vit_base_patch14_reg4_dinov2", {"mlp_ratio": 5.33334} | PACKED),
     "hibou_l": ("vit_large_patch14_reg4_dinov2", {"mlp_ratio": 5.34375} | PACKED),
     "midnight_12k": ("vit_giant_patch14_dinov2", {}),
+    "dinov3_vits16": ("vit_small_patch16_dinov3_qkvb", {}),
+    "dinov3_vits16plus": ("vit_small_plus_patch16_dinov3_qkvb", {}),
+    "dinov3_vitb16": ("vit_base_patch16_dinov3", {}),
+    "dinov3_vitl16": ("vit_large_patch16_dinov3_qkvb", {}),
+    "dinov3_vith16plus": ("vit_huge_plus_patch16_dinov3", {}),
+    **DINOV3,
 }
 """Models of other namings as timm, or somebody in timm's words, publishes them again."""
 
@@ -123,7 +149,9 @@ def published(name: str, folder: Path) -> Published:
     if spec.image_size == 518 and name != "dinov2_vits14" and not FULL_SIZE:
         spec = replace(spec, image_size=154)
     model = replace(model, spec=spec)
-    make = _of_timm if name in TIMM else _of_hub if name in HUB else _of_hugging_face
+    make = next(
+        make for names, make in ((TIMM, _of_timm), (HUB, _of_hub), (DINOV3, _of_dinov3), (HUGGING_FACE, _of_hugging_face)) if name in names
+    )
     return make(model, folder)
 
 
@@ -175,6 +203,45 @@ def _of_hub(model: Known, folder: Path) -> Published:
 
     torch.save(_hub_state(drawn(unfilled(create)).state_dict(), model.spec.width), folder / "model.pth")
     return Published(model, folder / "model.pth", loaded(folder / "model.pth"), loaded)
+
+
+def _of_dinov3(model: Known, folder: Path) -> Published:
+    import torch
+
+    timm = import_timm()
+    entry, arguments = DINOV3[model.name]
+    arguments = {"num_classes": 0, "depth": model.spec.depth, "img_size": model.spec.image_size, **timm_classes(arguments)}
+    create = partial(timm.create_model, entry, **arguments)
+    width = arguments["embed_dim"] // arguments["num_heads"]
+    periods = 100.0 ** (2 * torch.arange(width // 4, dtype=torch.bfloat16) / (width // 2))
+    ours_to_theirs = {"reg_token": "storage_tokens", ".gamma_": ".ls", "fc1_g": "w1", "fc1_x": "w2", "fc2": "w3"}
+
+    def in_hubs_words(name: str) -> str:
+        ending = ".gamma" if ".gamma_" in name else ""
+        for word, other in ours_to_theirs.items():
+            name = name.replace(word, other)
+        return name + ending
+
+    def loaded(path: Path):
+        theirs = create()
+        state = torch.load(path, weights_only=True) if path.suffix == ".pth" else torch_loader()(path)
+        theirs.load_state_dict(timm.models.eva.checkpoint_filter_fn(state, theirs))
+        theirs.rope.get_embed = partial(_rope_in_bfloat16, periods)
+        return theirs.eval()
+
+    state = {in_hubs_words(name): tensor for name, tensor in drawn(create()).state_dict().items()}
+    torch.save(state | {"rope_embed.periods": periods}, folder / "model.pth")
+    return Published(model, folder / "model.pth", loaded(folder / "model.pth"), loaded)
+
+
+def _rope_in_bfloat16(periods, shape: tuple[int, int]):
+    """Sines and cosines [patches, 2 × width of a head] as GenBio's code computes them, each step in bfloat16; in float32."""
+    import torch
+
+    sides = [torch.arange(0.5, n, dtype=torch.bfloat16) / n for n in shape]
+    coordinates = 2.0 * torch.stack(torch.meshgrid(*sides, indexing="ij"), dim=-1).flatten(0, 1) - 1.0
+    angles = (2 * math.pi * coordinates[:, :, None] / periods).flatten(1).tile(2)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).float()
 
 
 def _hub_state(state: dict, width: int) -> dict:

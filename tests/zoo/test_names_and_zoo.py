@@ -74,11 +74,13 @@ def test_every_model_of_the_zoo_can_be_built_at_its_tile_size_and_goes_out(name)
 def test_the_zoo_lists_each_model_once_and_says_what_is_out_of_scope(capsys):
     assert main(["zoo"]) == 0
     listed = capsys.readouterr().out
-    assert [line.split()[0] for line in listed.splitlines()[2:]] == [*ZOO, "conch:", "ctranspath:"]
+    assert [line.split()[0] for line in listed.splitlines()[2:]] == [*ZOO, "conch:", "ctranspath:", "seen"]
+    assert listed.splitlines()[-1].startswith("seen with published weights: none; `pathfm verify WEIGHTS`")
     assert main(["zoo", "virchow2", "--json"]) == 0
     (virchow2,) = json.loads(capsys.readouterr().out)
     wanted = {"width": 1280, "depth": 32, "patch": 14, "registers": 4, "slots": "all", "features": 2560, "activation": "SwiGLU"}
     assert virchow2 | wanted == virchow2
+    assert virchow2["rope"] is None and virchow2["seen with published weights"] == "not yet"
     assert main(["zoo", "ctranspath"]) == 2
     assert "ctranspath is out of scope: a Swin transformer" in capsys.readouterr().err
 

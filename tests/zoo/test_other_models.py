@@ -8,7 +8,6 @@ from tests.parity import import_transformers
 from tests.zoo.test_checkpoint_names import TOWER, under
 
 BY_NAME = {
-    "DINOv3's hub": ([*TOWER, "storage_tokens", "rope_embed.periods"], "a DINOv3, whose position embeddings are rotary"),
     "a plain Swin": (["layers.0.blocks.0.attn.relative_position_bias_table", "patch_embed.proj.weight"], "a Swin transformer"),
     "CTransPath": (
         ["layers.0.blocks.0.attn.relative_position_bias_table", "patch_embed.proj.0.weight"],
@@ -55,7 +54,6 @@ def test_it_is_said_what_the_tensors_are(case):
 
 
 IN_TRANSFORMERS = {
-    "DINOv3ViT": "a DINOv3",
     "DINOv3ConvNext": "a ConvNeXt",
     "ConvNext": "a ConvNeXt",
     "Swin": "a Swin transformer",
