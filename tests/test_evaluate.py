@@ -1,9 +1,11 @@
 """Parts of an evaluation that need no run of it."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from pathfm.evaluate import own_config, own_metrics, tiles_hash
+from pathfm.evaluate import own_config, own_metrics, tiles_hash, tiles_of
+from pathfm.features.tile_sample import TileSample
 
 
 def test_a_runs_own_curves_are_those_of_the_run_whose_weights_these_are(tmp_path):
@@ -38,3 +40,11 @@ def test_the_config_of_the_training_goes_along_and_imported_weights_have_none(tm
     (run / "config.json").write_text("{}", encoding="utf-8")
     assert own_config(run / "weights", imported=False) == run.resolve() / "config.json"
     assert own_config(run / "weights", imported=True) is None
+
+
+def test_each_tile_of_the_sample_goes_along_with_what_is_known_of_its_patient():
+    people = pd.DataFrame({"patient": ["a", "b", "c"], "site": ["A1", None, "C3"], "cancer": [np.nan, "BRCA", "LUAD"], "role": "test"})
+    table = pd.DataFrame({"patient": ["b", "a", "b"], "slide": ["b1", "a1", "b2"], "record": [4, 0, 2], "thumbnail": [b"x", b"y", b"z"]})
+    tiles = tiles_of(people, TileSample(table, np.arange(6, dtype=np.float32).reshape(3, 2)))
+    assert tiles.table[["slide", "site", "cancer"]].to_numpy().tolist() == [["b1", "", "BRCA"], ["a1", "A1", ""], ["b2", "", "BRCA"]]
+    assert tiles.table["thumbnail"].tolist() == [b"x", b"y", b"z"] and tiles.features[:, 0].tolist() == [0, 2, 4]
