@@ -1,5 +1,6 @@
 """Configs: which keys a group has, what an override may say, and what identifies a recipe."""
 
+import re
 from dataclasses import dataclass, field, make_dataclass, replace
 
 import pytest
@@ -111,7 +112,8 @@ def test_a_config_of_all_objectives_at_once_is_read_as_that_of_its_own():
 def test_recipes_are_found_by_name_and_all_keys_are_listed():
     assert {"contrastive", "direct", "views", "evaluate"} <= set(shipped())
     text = usage("pathfm.train")
-    assert "--config.objective.name=direct|contrastive|views|joint" in text and "--config.objective.noise=0.0  (contrastive)" in text
+    assert re.search(r"--config.objective.name=direct\|contrastive\|views\|.*\bjoint\b", text)
+    assert re.search(r"--config.objective.noise=0.0  \(contrastive.*\)", text)
     with pytest.raises(InputError, match="there is no config file nowhere; shipped recipes are .*contrastive, .*direct"):
         parsed(config="nowhere")
 
