@@ -30,8 +30,12 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from pathfm.errors import DONE, InputError
+    import os
 
+    from pathfm.errors import DONE, InputError
+    from pathfm.settings.joining import refuse_copies
+
+    refuse_copies(os.environ)
     alphas = parsed_alphas(arguments.alphas)
     if arguments.tiles_per_slide < 0 or arguments.batch < 1:
         raise InputError("--tiles-per-slide must be 0 or more, and --batch 1 or more")

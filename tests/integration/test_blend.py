@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 def trained(name, cohort, workdir, **changes):
-    small = {"cohort": str(cohort), "batch": 8, "tiles": 2, "train_for": "3 steps", "evaluate_every": "1 steps", "panel": "protein_coding"}
+    small = {"cohort": str(cohort), "batch": 8, "tiles": 2, "train_for": "2 steps", "evaluate_every": "2 steps", "panel": "protein_coding"}
     run(from_dict(TrainConfig, load(str(CONFIGS / f"{name}.py")) | small | changes), workdir)
     return workdir
 
@@ -42,12 +42,16 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(cohort, tmp_path_factory):
-    """A base, and what was tuned from it: direct on two seeds, and with LoRA."""
-    root, fast = tmp_path_factory.mktemp("runs"), {"learning_rate": 3e-3, "warmup": "1 steps"}
-    base = trained("views", cohort, root / "base", model="demo")
-    for name, more in (("direct", {}), ("other", {"seed": 1}), ("lora", {"lora": {"rank": 2}})):
-        trained("direct", cohort, root / name, init=str(base), optimizer=fast, select="last", **more)
+    """A base, and what was tuned from it."""
+    root = tmp_path_factory.mktemp("runs")
+    trained("views", cohort, root / "base", model="demo")
+    tuned(cohort, root, "direct")
     return root
+
+
+def tuned(cohort, root, name, **changes):
+    fast = {"learning_rate": 3e-3, "warmup": "1 steps"}
+    return trained("direct", cohort, root / name, init=str(root / "base"), optimizer=fast, select="last", **changes)
 
 
 def blended(base, tuned, cohort, out, *more):
@@ -59,20 +63,20 @@ def test_a_blend_lies_between_its_card_says_so_and_other_commands_take_it(cohort
     out = tmp_path / "blend"
     assert blended(runs / "base", runs / "direct", cohort, out, "--alphas", "1,0,0.5") == 0
     said = capsys.readouterr().err
-    base, tuned, found = (open_weights(folder) for folder in (runs / "base", runs / "direct", out))
+    base, direct, found = (open_weights(folder) for folder in (runs / "base", runs / "direct", out))
     blend = found.card.blend
     assert [point["alpha"] for point in blend.curve] == [0.0, 0.5, 1.0] and said.count("blend: α = ") == 3
     assert blend.alpha == max(blend.curve, key=lambda point: point["r"])["alpha"] and blend.by == "probe"
-    assert (blend.base.weight_hash, blend.tuned[0].weight_hash) == (base.card.weight_hash, tuned.card.weight_hash)
+    assert (blend.base.weight_hash, blend.tuned[0].weight_hash) == (base.card.weight_hash, direct.card.weight_hash)
     for name, values in by_name(found.params["image"]).items():
-        ends = [by_name(one.params["image"])[name] for one in (base, tuned)]
+        ends = [by_name(one.params["image"])[name] for one in (base, direct)]
         np.testing.assert_allclose(values, (1 - blend.alpha) * ends[0] + blend.alpha * ends[1], atol=1e-6)
-    assert found.patients == tuned.patients and found.panel.hash == tuned.panel.hash
-    assert found.card.recipe_hash not in (None, tuned.card.recipe_hash) and found.card.base.weight_hash == base.card.weight_hash
+    assert found.patients == direct.patients and found.panel.hash == direct.panel.hash
+    assert found.card.recipe_hash not in (None, direct.card.recipe_hash) and found.card.base.weight_hash == base.card.weight_hash
     losses = [json.loads(line) for line in (runs / "direct" / "metrics.jsonl").read_text().splitlines()]
-    last = [line["validation_loss"] for line in losses if line["step"] == 3 and "validation_loss" in line]
+    last = [line["validation_loss"] for line in losses if line["step"] == 2 and "validation_loss" in line]
     assert blend.curve[-1]["loss"] == pytest.approx(last[-1], rel=1e-4)  # at 1 it is the run itself
-    assert f"{blend.alpha:g} · direct, {tuned.card.weight_hash}" in _training(found)
+    assert f"{blend.alpha:g} · direct, {direct.card.weight_hash}" in _training(found)
     assert not [patient for patient in found.patients if patient in (out / "weights" / "card.json").read_text()]
 
     arguments = ["--config", str(CONFIGS / "evaluate.py"), f"--config.checkpoint={out}", f"--config.cohort={cohort}"]
@@ -83,19 +87,21 @@ def test_a_blend_lies_between_its_card_says_so_and_other_commands_take_it(cohort
 
 
 def test_the_loss_chooses_where_it_is_asked_to_and_lora_is_merged_before(cohort, runs, tmp_path):
+    tuned(cohort, runs, "lora", lora={"rank": 2})
     assert blended(runs / "base", runs / "lora", cohort, tmp_path / "blend", "--alphas", "0.25,1", "--by", "loss") == 0
-    base, tuned, found = (open_weights(folder) for folder in (runs / "base", runs / "lora", tmp_path / "blend"))
+    base, merged, found = (open_weights(folder) for folder in (runs / "base", runs / "lora", tmp_path / "blend"))
     assert "lora" not in found.params
     losses = {point["alpha"]: point["loss"] for point in found.card.blend.curve}
     assert found.card.blend.alpha == min(losses, key=lambda alpha: (losses[alpha], alpha))
     name = "blocks_0/attention/qkv/kernel"
-    change = [by_name(one.params["image"])[name] - by_name(base.params["image"])[name] for one in (tuned, found)]
+    change = [by_name(one.params["image"])[name] - by_name(base.params["image"])[name] for one in (merged, found)]
     assert np.abs(change[0]).max() > 0
     np.testing.assert_allclose(change[1], found.card.blend.alpha * change[0], atol=1e-6)
 
 
 def test_several_runs_are_averaged_first_and_a_soup_names_them(cohort, runs, tmp_path, capsys):
     out = tmp_path / "soup"
+    tuned(cohort, runs, "other", seed=1)
     assert blended(runs / "base", [runs / "direct", runs / "other"], cohort, out, "--alphas", "1") == 0
     assert "drew their heads from different seeds" in capsys.readouterr().err
     one, other, found = (open_weights(folder) for folder in (runs / "direct", runs / "other", out))
@@ -112,6 +118,13 @@ def test_a_run_without_expression_is_blended_by_its_loss(cohort, runs, tmp_path,
     said = capsys.readouterr().err
     assert "was not tuned from" in said and "the tower is the base's" in said
     assert [point["r"] for point in open_weights(tmp_path / "blend").card.blend.curve] == [None, None]
+
+
+def test_copies_that_a_launcher_starts_are_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    assert blended("base", "tuned", "cohort", tmp_path) == WRONG_INPUT
+    assert "this runs in one process, and 2 were started" in capsys.readouterr().err
 
 
 def test_what_is_wrong_is_one_sentence(cohort, runs, tmp_path, capsys):
@@ -151,7 +164,7 @@ def test_patients_who_were_seen_and_cohorts_that_are_another_are_refused(cohort,
     refused("were trained on 1 patient(s) who validate or test in fold 0", base=tmp_path / "seen")
     shutil.copytree(cohort, tmp_path / "changed")
     folder = CohortFolder(tmp_path / "changed")
-    Splits(table, "patient", 0, "0.4,0.3,0.3").write(folder)
+    Splits(table.assign(role=table["role"].replace({"val": "test", "test": "val"})), "patient", 0, "0.5,0.2,0.3").write(folder)
     refused("was trained on another split than that of", folder=folder.root)
     Splits(table, "patient", 0, "0.5,0.2,0.3").write(folder)
     matrix = anndata.read_h5ad(folder.expression)
