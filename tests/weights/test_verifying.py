@@ -42,7 +42,7 @@ def verified(tmp_path, monkeypatch, capsys):
 
 
 def fitting(name, naming):
-    spec = variant(name)
+    spec = replace(variant(name), depth=1)
     return replace(spec, slots="class") if naming in (HUB, HF_VIT) else spec
 
 
