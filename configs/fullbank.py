@@ -1,6 +1,6 @@
 """Full bank: an image finds its patient's expression profile among those of all training patients, not of the batch alone.
 
-For: as contrastive, where memory allows small batches only. Expected: much what contrastive gives with large batches.
+For: as contrastive, where memory allows small batches only. Expected: not compared with contrastive here yet.
 Command: python -m pathfm.train --config configs/fullbank.py --config.cohort=DIR --config.init=BASE --workdir runs/fullbank
 """
 

@@ -1,6 +1,6 @@
 """SigLIP: each pair of an image and an expression profile is a question of its own, whether they are one patient's.
 
-For: as contrastive, where batches are small; the loss needs no batch to be told from. Expected: much what contrastive gives.
+For: as contrastive, where batches are small, since no softmax ties the pairs of a batch. Expected: not compared with contrastive here yet.
 Command: python -m pathfm.train --config configs/siglip.py --config.cohort=DIR --config.init=BASE --workdir runs/siglip
 """
 

@@ -1,6 +1,8 @@
 """The contrastive term with its choices: whom it compares, what its metrics and warnings say, what it refuses."""
 
 import math
+import os
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +13,15 @@ from pathfm.errors import InputError
 from pathfm.input.repeats import refuse_repeats
 from pathfm.input.schedule import Schedule
 from pathfm.objectives import bank as banks
+from pathfm.objectives import pairs
 from pathfm.objectives.bank import Bank, encoded_in_chunks
 from pathfm.objectives.objective import Widths
 from pathfm.objectives.terms.contrastive import Contrastive
 from pathfm.settings import terms
 from pathfm.settings.schema import from_dict
 from pathfm.settings.terms import Joint, TermSettings
+from pathfm.settings.training import MeshConfig
+from pathfm.training.mesh import batch_sharding, make_mesh, replicated
 from tests.objectives import pair_formulas
 from tests.objectives.pair_formulas import pairs_of
 
@@ -78,6 +83,32 @@ def test_with_the_bank_each_profile_is_there_once(loss, same_cancer, train, monk
         wanted = pair_formulas.info_nce(image, text, further, scale, forward, backward)[0]
     assert float(value) == pytest.approx(wanted, rel=1e-5)
     assert ("retrieval_at_1" in metrics) == (not train)
+
+
+@pytest.mark.parametrize("settings", [{"loss": "siglip", "targets": "multi"}, {"same_cancer": True}], ids=str)
+def test_any_number_of_devices_gives_the_same_loss_and_gradients(settings, monkeypatch):
+    monkeypatch.setattr(pairs, "CHUNK", 4)
+    monkeypatch.setattr(banks, "CHUNK", 6)
+    settings |= {"negatives": "bank", "dropout": 0.2, "mask_genes": 0.2, "noise": 0.1}
+    params = term_of(**settings).init(jax.random.key(0))
+
+    def on(devices):
+        mesh = make_mesh(MeshConfig(), jax.devices()[:devices])
+        whole, term = replicated(mesh), term_of(**settings)
+        term = replace(term, widths=replace(term.widths, everywhere=whole))
+
+        def loss(params, bag, batch, bank):
+            return term.loss(params, {"bag": bag}, batch, bank, jax.random.key(1), train=True)[0]
+
+        shardings = (whole, batch_sharding(mesh), batch_sharding(mesh), whole)
+        return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)), in_shardings=shardings)(params, BAG, batch_of(), BANK)
+
+    value, gradients = on(1)
+    for devices in (2, int(os.environ["JAX_NUM_CPU_DEVICES"])):
+        found, others = on(devices)
+        np.testing.assert_allclose(found, value, rtol=1e-6)
+        for ours, theirs in zip(jax.tree.leaves(others), jax.tree.leaves(gradients), strict=True):
+            assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs)
 
 
 def test_rows_of_the_bank_are_masked_like_the_batchs():
