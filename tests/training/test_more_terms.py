@@ -57,12 +57,15 @@ def prepare(batch, key, train):
     return {**batch, "images": (batch["tiles"].astype(jnp.float32) / 127.5 - 1.0)[None]}
 
 
+def moved(leaf):
+    """A parameter away from its start, where some are zero."""
+    return np.asarray(leaf) + 0.1 * np.cos(np.arange(leaf.size, dtype=np.float32)).reshape(leaf.shape)
+
+
 def gradients(name, pooling, size, devices):
     """((loss, metrics), gradients) of `size` patients at a time on so many devices, with pooling that is not at its start."""
     objective = make_objective(OBJECTIVES[name], ImageTower(SPEC, pooling), Widths(SPEC.features, WIDTHS, sites=SITES))
-    params = jax.tree.map(
-        lambda leaf: leaf + 0.1 * jnp.cos(jnp.arange(leaf.size, dtype=jnp.float32)).reshape(leaf.shape), objective.init(jax.random.key(0))
-    )
+    params = jax.tree.map(moved, jax.jit(objective.init)(jax.random.key(0)))
     encode = encoder(objective, prepare, jax.random.key(1), train=True)
     batch = {**batch_of(), "progress": np.full(PATIENTS, 0.2, np.float32)}
 
