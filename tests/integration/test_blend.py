@@ -86,6 +86,7 @@ def test_a_blend_lies_between_its_card_says_so_and_other_commands_take_it(cohort
     assert main(["export", "--checkpoint", str(out), "--out", str(tmp_path / "out.safetensors")]) == 0
 
 
+@pytest.mark.long
 def test_the_loss_chooses_where_it_is_asked_to_and_lora_is_merged_before(cohort, runs, tmp_path):
     tuned(cohort, runs, "lora", lora={"rank": 2})
     assert blended(runs / "base", runs / "lora", cohort, tmp_path / "blend", "--alphas", "0.25,1", "--by", "loss") == 0
@@ -99,6 +100,7 @@ def test_the_loss_chooses_where_it_is_asked_to_and_lora_is_merged_before(cohort,
     np.testing.assert_allclose(change[1], found.card.blend.alpha * change[0], atol=1e-6)
 
 
+@pytest.mark.long
 def test_several_runs_are_averaged_first_and_a_soup_names_them(cohort, runs, tmp_path, capsys):
     out = tmp_path / "soup"
     tuned(cohort, runs, "other", seed=1)
@@ -111,6 +113,7 @@ def test_several_runs_are_averaged_first_and_a_soup_names_them(cohort, runs, tmp
     assert "the mean of direct" in _training(found)
 
 
+@pytest.mark.long
 def test_a_run_without_expression_is_blended_by_its_loss(cohort, runs, tmp_path, capsys):
     assert blended(runs / "base", runs / "base", cohort, tmp_path / "blend") == WRONG_INPUT
     assert "there are no genes to probe; give --by loss" in capsys.readouterr().err
