@@ -33,7 +33,7 @@ OBJECTIVES = {
     ),
     "siglip": Contrastive(projection=32, hidden=64, loss="siglip", targets="multi", same_cancer=True),
     "bank": Contrastive(projection=32, hidden=64, negatives="bank", same_cancer=True, noise=0.1),
-    "anchored": Joint(terms={"direct": Direct(), "anchor": Anchor(weight=10.0)}),
+    "anchored": Joint(terms={"direct": Direct(), "anchor": Anchor()}),
     "balanced": Joint(terms={"direct": Direct(), "contrastive": Contrastive(projection=32, hidden=64)}, balance="gradient"),
 }
 
