@@ -57,7 +57,7 @@ def test_reads_are_predicted_and_their_run_is_scored_like_any_other(cohort, tmp_
     assert -9 < float(said["log_rate"].mean()) < -1  # shares of a library of some 40 genes
 
 
-@pytest.mark.parametrize("kind", ["pathways", "ssgsea"])
+@pytest.mark.parametrize("kind", ["pathways", pytest.param("ssgsea", marks=pytest.mark.long)])
 def test_a_run_tuned_to_pathways_is_scored_on_them_and_the_report_says_so(kind, cohort, sets, tmp_path):
     base = trained(cohort, tmp_path / "base", {"name": "views", "projection": 8})[1]
     _, weights = trained(cohort, tmp_path / "run", {"name": "pearson"}, init=str(tmp_path / "base"), panel=f"{kind}:{sets}")
@@ -91,17 +91,7 @@ def test_a_gene_that_was_not_in_the_panel_is_asked_for_by_its_vector(cohort, vec
     assert not (tmp_path / "not.csv").exists()
 
 
-def test_vectors_that_changed_are_another_run(cohort, vectors, tmp_path):
-    term = {"name": "gene_query", "width": 16, "heads": 2, **vectors}
-    trained(cohort, tmp_path / "run", term)
-    np.save(tmp_path / "other.npy", np.load(vectors["vectors"]) + 1)
-    own = json.loads((tmp_path / "run" / "run.json").read_text())
-    trained(cohort, tmp_path / "again", term)
-    assert json.loads((tmp_path / "again" / "run.json").read_text()) == own
-    trained(cohort, tmp_path / "other", term | {"vectors": str(tmp_path / "other.npy")})
-    assert json.loads((tmp_path / "other" / "run.json").read_text())["panels"] != own["panels"]
-
-
+@pytest.mark.long
 def test_learned_vectors_are_trained_and_only_their_panel_can_be_asked_for(cohort, vectors, tmp_path):
     _, weights = trained(cohort, tmp_path / "run", {"name": "gene_query", "width": 16, "heads": 2, "gene_width": 6})
     first = objective_of(weights).init(jax.random.key(0))["genes"]
