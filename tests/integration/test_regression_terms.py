@@ -43,8 +43,8 @@ def vectors(cohort):
 
 
 def trained(cohort, workdir, objective, **more):
-    values = {"cohort": str(cohort), "model": "demo", "batch": 8, "train_for": "4 steps", "log_every": "1 steps", "select": "last"}
-    run(from_dict(TrainConfig, values | {"objective": objective, "tiles": 2} | more), workdir)
+    values = {"cohort": str(cohort), "model": "demo", "batch": 8, "tiles": 2, "train_for": "2 steps", "evaluate_every": "2 steps"}
+    run(from_dict(TrainConfig, values | {"log_every": "1 steps", "select": "last", "objective": objective} | more), workdir)
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     return next(line for line in reversed(lines) if "validation_loss" in line), open_weights(workdir)
 
