@@ -62,7 +62,7 @@ def test_a_run_tuned_to_pathways_is_scored_on_them_and_the_report_says_so(kind, 
     base = trained(cohort, tmp_path / "base", {"name": "views", "projection": 8})[1]
     _, weights = trained(cohort, tmp_path / "run", {"name": "pearson"}, init=str(tmp_path / "base"), panel=f"{kind}:{sets}")
     assert isinstance(weights.panel, Pathways) and weights.panel.genes[0] == "SET0" and weights.card.paired.choice == f"{kind}:sets.gmt"
-    common = {"cohort": str(cohort), "tasks": ("expression",), "permutations": 20, "smoke": True}
+    common = {"cohort": str(cohort), "tasks": ("tp53", "expression"), "permutations": 20, "smoke": True}
     evaluate(EvaluateConfig(checkpoint=str(tmp_path / "run"), **common), tmp_path / "e-run")
     evaluate(EvaluateConfig(checkpoint=str(base.path), panel=str(tmp_path / "run"), **common), tmp_path / "e-base")
     predicted = anndata.read_h5ad(tmp_path / "e-run" / "expression_predictions.h5ad")
