@@ -28,7 +28,7 @@ def known_sites(evaluations: Iterable[Evaluation]) -> dict[str, str]:
         tables = [one.predictions] if one.expression is None else [one.predictions, one.expression.obs]
         for table in tables:
             rows = table[["patient", "site"]].drop_duplicates().astype(object)
-            rows = rows[rows["site"].map(_says_something)]
+            rows = rows[rows["site"].map(_says_something).astype(bool)]
             sites |= dict(zip(rows["patient"].astype(str), rows["site"].astype(str), strict=True))
     return sites
 
