@@ -70,6 +70,9 @@ def test_the_loss_of_pearson_is_one_less_the_mean_r_and_a_whole_batchs():
     wanted = 1 - np.mean([stats.pearsonr(said[:20, gene], truth[:20, gene]).statistic for gene in range(GENES)])
     np.testing.assert_allclose(loss, wanted, rtol=1e-5)
     np.testing.assert_allclose(metrics["loss_share"], wanted, rtol=1e-5)
+    assert make_objective(Joint(terms={"r": Pearson()}), ImageTower(SPEC), Widths(SPEC.features, {"expression": GENES})).inputs == {
+        "head/bias"
+    }
     assert not term.additive and term_of(MeanSquares()).additive
     assert term.warnings({"loss_share": 1.0}) and not term.warnings({"loss_share": 0.6})
 

@@ -19,12 +19,13 @@ class Pearson(Regression):
     """The mean over genes of 1 − r, r over all patients of the batch: no patient has a loss of its own, so it is not additive.
 
     r does not change with the scale of a prediction. A head near zero would take steps a hundred times as long as the tower's, so it starts
-    with unit gain; what it predicts has neither scale nor mean, and its bias stays 0.
+    with unit gain; what it predicts has neither scale nor mean. Its bias stays 0: its gradient is rounding, which Adam would walk along.
     """
 
     settings: regression_terms.Pearson
     additive: bool = False
     start: float = 1.0
+    inputs: tuple[str, ...] = ("head/bias",)
 
     def loss(
         self, params: Any, features: Features, batch: Batch, bank: Bank | None, rng: jax.Array, *, train: bool
