@@ -72,7 +72,7 @@ SHAPES = {
     "models.vit.Attention.__call__": dict(tokens=tokens, turn=turn, returns=tokens),
     "models.vit.MLP.__call__": dict(tokens=tokens, returns=tokens),
     "models.vit.exact_gelu": dict(x=f["*any"], returns=f["*any"]),
-    "objectives.bank.encoded_in_chunks": dict(vectors=f32["n _"], returns=f32["n width"]),
+    "objectives.bank.encoded_in_chunks": dict(encode=Any, vectors=f32["n _"], returns=f32["n width"]),
     "objectives.balance.balancing_factors": dict(embedding=f32["..."], returns=dict[str, scalar]),
     "objectives.image_tower.ImageTower.init": dict(rng=key),
     "objectives.image_tower.ImageTower.tiles": dict(images=tiles, returns=f32["batch tiles {self.spec.features}"]),
