@@ -73,7 +73,7 @@ SHAPES = {
     "models.vit.MLP.__call__": dict(tokens=tokens, returns=tokens),
     "models.vit.exact_gelu": dict(x=f["*any"], returns=f["*any"]),
     "objectives.bank.encoded_in_chunks": dict(encode=Any, vectors=f32["n _"], returns=f32["n width"]),
-    "objectives.balance.balancing_factors": dict(embedding=f32["..."], returns=dict[str, scalar]),
+    "objectives.balance.balancing_factors": dict(losses=Any, embedding=f32["..."], returns=dict[str, scalar]),
     "objectives.image_tower.ImageTower.init": dict(rng=key),
     "objectives.image_tower.ImageTower.tiles": dict(images=tiles, returns=f32["batch tiles {self.spec.features}"]),
     "objectives.image_tower.ImageTower.base_tiles": dict(images=tiles, returns=f32["batch tiles {self.spec.features}"]),
