@@ -16,6 +16,7 @@ from tests.small_cohort import make_small_cohort
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.long
 def test_siglip_trains_against_all_training_patients_of_the_same_type(tmp_path):
     folder = make_small_cohort(tmp_path / "cohort", patients=48)
     objective = {"name": "contrastive", "loss": "siglip", "negatives": "bank", "same_cancer": True, "projection": 8, "hidden": 16}

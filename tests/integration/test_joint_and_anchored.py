@@ -43,6 +43,7 @@ def lines_of(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.long
 def test_joint_logs_the_factors_that_balance_its_terms(cohort, base, tmp_path):
     run(shrunk("joint", cohort, init=str(base)), tmp_path / "run")
     trained = [line for line in lines_of(tmp_path / "run") if "loss" in line]
@@ -58,6 +59,7 @@ def test_joint_logs_the_factors_that_balance_its_terms(cohort, base, tmp_path):
     assert {"direct", "contrastive", "views", "image"} == set(open_weights(tmp_path / "run").params)
 
 
+@pytest.mark.long
 def test_anchored_begins_at_the_base_leaves_it_and_goes_on_with_it_after_a_stop(cohort, base, tmp_path, monkeypatch):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run(shrunk("anchored", cohort, init=str(base)), whole)
@@ -85,6 +87,7 @@ def test_anchored_begins_at_the_base_leaves_it_and_goes_on_with_it_after_a_stop(
     assert found["direct"]["expression"].shape == (3, 40) and found["anchor"] == {}
 
 
+@pytest.mark.long
 def test_anchored_with_low_rank_factors_keeps_no_second_tower(cohort, base, tmp_path):
     run(shrunk("anchored", cohort, init=str(base), lora={"rank": 2}, train_for="2 steps"), tmp_path / "run")
     assert set(open_weights(tmp_path / "run").params) == {"image", "direct"}
