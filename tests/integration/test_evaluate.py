@@ -92,7 +92,7 @@ def test_base_and_tuned_are_scored_on_the_same_units_and_make_a_table(evaluation
     assert base.units().keys() == tuned.units().keys()
     ours, theirs = base.files.read_tiles(), tuned.files.read_tiles()
     assert ours.table.equals(theirs.table) and not np.array_equal(ours.features, theirs.features)
-    assert set(ours.table["patient"]) == set(tested_patients(base)) and (ours.table["cancer"] != "").all() and len(ours) > 100
+    assert set(ours.table["patient"]) == set(patients_tested(base)) and (ours.table["cancer"] != "").all() and len(ours) > 100
     table = make_table(evaluations)
     assert [row.label for row in table.block("split")] == ["base", "direct", "direct, Δ"]
     cells = dict(zip(table.columns, table.block("split")[0].cells, strict=True))
@@ -100,7 +100,7 @@ def test_base_and_tuned_are_scored_on_the_same_units_and_make_a_table(evaluation
     assert cells["cancer"].value is not None and cells["BACH"].text == "–"
 
 
-def tested_patients(evaluation):
+def patients_tested(evaluation):
     obs = evaluation.files.read_embeddings().obs
     return obs["patient"][obs["role"] == "test"].astype(str)
 
