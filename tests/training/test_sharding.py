@@ -13,7 +13,7 @@ from pathfm.models.vit import ViTSpec
 from pathfm.objectives import bank as banks
 from pathfm.objectives import pairs
 from pathfm.objectives.bank import Bank
-from pathfm.settings.regression_terms import COUNTS, LIBRARY, GeneQuery, NegativeBinomial, Pearson
+from pathfm.settings.regression_terms import COUNTS, LIBRARY, GeneQuery, NegativeBinomial
 from pathfm.settings.terms import Anchor, Contrastive, Direct, Joint, Views
 from pathfm.settings.training import MeshConfig, OptimizerConfig, TrainConfig
 from pathfm.training import mesh as meshes
@@ -28,9 +28,7 @@ FACTS = Facts(tile=16, widths={"expression": 48, COUNTS: 48, LIBRARY: 1}, patien
 OBJECTIVES = {
     "contrastive": Contrastive(projection=32, hidden=64),
     "joint": Joint(terms={"direct": Direct(), "views": Views(projection=32)}),
-    "regression": Joint(
-        terms={"pearson": Pearson(), "reads": NegativeBinomial(name="negative_binomial"), "gene_query": GeneQuery(width=32, gene_width=16)}
-    ),
+    "regression": Joint(terms={"reads": NegativeBinomial(name="negative_binomial"), "gene_query": GeneQuery(width=32, gene_width=16)}),
     "siglip": Contrastive(projection=32, hidden=64, loss="siglip", targets="multi", same_cancer=True),
     "bank": Contrastive(projection=32, hidden=64, negatives="bank", same_cancer=True, noise=0.1),
     "anchored": Joint(terms={"direct": Direct(), "anchor": Anchor()}),
