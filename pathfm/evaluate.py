@@ -31,7 +31,7 @@ from pathfm.features.shared_space import spaces_of
 from pathfm.features.store import FeatureStore
 from pathfm.features.tile_sample import TileSample, chosen_tiles
 from pathfm.folders.run import RunFolder
-from pathfm.modalities.modality import Modality
+from pathfm.modalities.modality import measured
 from pathfm.modalities.panel import Panel
 from pathfm.probes.bags import OfTiles
 from pathfm.probes.registry import PROBES
@@ -216,11 +216,6 @@ def chosen(names: tuple[str, ...], known: Mapping[str, T], what: str) -> list[T]
         if name not in known:
             raise InputError(f"there is no {what} {name!r}; there are {', '.join(known)}")
     return [known[name] for name in names]
-
-
-def measured(cohort: Cohort, people: pd.DataFrame, panel: Panel) -> np.ndarray:
-    """The expression of these people in the panel's units, float32 [patients, genes]; InputError for other genes or values."""
-    return Modality(EXPRESSION, panel, residual="none", means={}).vectors(cohort, people).values
 
 
 def tell(task: Task, result: Result, probing: Probing) -> None:

@@ -70,8 +70,7 @@ def run(config: TrainConfig, workdir: Path) -> None:
     schedule = Schedule(len(train.patients), config.batch, config.seed)
     refuse_repeats(config.objective, schedule)
     durations = Durations.of(config, schedule)
-    facts = Facts(train.tile, data.widths, len(train.patients), data.sites, data.starts)
-    program = make_program(config, image_tower(config, base, train.tile), facts, durations, mesh).compiled()
+    program = make_program(config, image_tower(config, base, train.tile), Facts.of(data), durations, mesh).compiled()
     bank = make_bank(data.train, mesh) if program.objective.needs_bank else None
     batched, steps = batch_sharding(mesh), durations.steps
 

@@ -1,12 +1,13 @@
 """What the comparisons with timm share: timm imported beside a CPU torch, and its model of an architecture with random weights."""
 
 import importlib
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import pytest
 
 from pathfm.models.vit import ViTSpec, from_names, parameter_shapes
+from pathfm.weights import stock
 
 STUBS: list = []  # operators live as long as their library
 
@@ -89,15 +90,8 @@ def timm_model(arguments: dict, seed: int = 0):
 
 def timm_classes(arguments: dict) -> dict:
     """The arguments of timm's model with classes in the place of their names."""
-    timm = import_timm()
-    import torch
-
-    homes = {"mlp_layer": timm.layers, "act_layer": torch.nn}
-    arguments = {name: getattr(homes[name], value) if name in homes else value for name, value in arguments.items()}
-    if "norm_layer" in arguments:
-        name, more = arguments["norm_layer"]
-        arguments["norm_layer"] = partial(getattr(torch.nn, name), **more)
-    return arguments
+    import_timm()
+    return stock.timm_classes(arguments)
 
 
 def timm_features(model, spec: ViTSpec, images: np.ndarray):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
 from pathfm.cohort.splits import Splits
-from pathfm.files import write_parquet
+from pathfm.files import read_parquet, write_parquet
 from pathfm.slides.records import write_tiles
 
 TILE = 32
@@ -75,6 +75,13 @@ def slide_row(patient: str, slide: str, tiles: int, records_sha256: str) -> dict
         "status": "done",
         "reason": "",
     }
+
+
+def write_text(folder: CohortFolder) -> None:
+    """A second matrix, of five columns, that every third patient lacks."""
+    patients = [name for number, name in enumerate(sorted(set(read_parquet(folder.pairs)["patient"]))) if number % 3]
+    values = np.random.default_rng(0).normal(size=(len(patients), 5)).astype(np.float32)
+    anndata.AnnData(values, pd.DataFrame({"patient": patients}, index=patients)).write_h5ad(folder.matrix("text"))
 
 
 def write_expression(folder: CohortFolder, patients: list[str], log_tpm: np.ndarray) -> None:

@@ -100,3 +100,8 @@ def read_vectors(path: Path) -> anndata.AnnData:
 def tiles_hash(slides: pd.DataFrame) -> str:
     """Identifies the tile records of slides (rows of `slides.parquet`), in whatever order they come."""
     return digest(slides.sort_values("slide")[["slide", "records_sha256"]].to_numpy().tolist())
+
+
+def cancer_types(people: pd.DataFrame) -> pd.Series:
+    """The cancer type of each of the people, as labelled; the project where no label says it, null where that is missing too."""
+    return people["cancer"].where(people["cancer"].notna(), people["project"]) if "cancer" in people else people["project"]

@@ -7,17 +7,16 @@ import numpy as np
 import pandas as pd
 
 from pathfm.cohort.folder import CohortFolder
-from pathfm.cohort.opened import Cohort
+from pathfm.cohort.opened import Cohort, cancer_types
 from pathfm.errors import InputError
 from pathfm.features.encoder import Encoder
 from pathfm.features.store import FeatureStore
-from pathfm.modalities.modality import Modality
+from pathfm.modalities.modality import measured
 from pathfm.modalities.panel import Panel
 from pathfm.probes import driver
 from pathfm.probes.divisions import Division
 from pathfm.probes.ridge import Ridge
 from pathfm.probes.target import Values
-from pathfm.settings.terms import EXPRESSION
 from pathfm.statistics.correlation import pearson, summary, within_types
 from pathfm.statistics.scores import SMALLEST_CLASS
 from pathfm.weights.folder import Weights
@@ -44,9 +43,8 @@ class ExpressionProbe:
         people = people[people["role"].isin(["train", "val"]) & people["patient"].isin(set(cohort.pairs["patient"]))]
         if (count := int((people["role"] == "val").sum())) < SMALLEST_CLASS:
             raise InputError(f"{count} validation patients are too few for a probe, which takes {SMALLEST_CLASS}; give --by loss")
-        truth = Modality(EXPRESSION, panel, residual="none", means={}).vectors(cohort, people).values
-        types = people["cancer"].where(people["cancer"].notna(), people["project"]) if "cancer" in people else people["project"]
-        people = people[["patient", "role"]].assign(type=types.fillna("")).set_index("patient", drop=False)
+        truth = measured(cohort, people, panel)
+        people = people[["patient", "role"]].assign(type=cancer_types(people).fillna("")).set_index("patient", drop=False)
         return cls(cohort.folder, people, truth, cohort.slides_of(people["patient"]), cache, batch, tiles_per_slide)
 
     def r(self, weights: Weights) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from pathfm.cohort.opened import Cohort
+from pathfm.cohort.opened import Cohort, cancer_types
 from pathfm.errors import InputError
 from pathfm.features.embed import embedded
 from pathfm.features.encoder import Encoder
@@ -55,8 +55,7 @@ def predictable_panel(cohort: Cohort, fold: int, name: str, base: Weights, count
         )
     if name in base.panels and base.patients & set(people["patient"]):
         say(f"warning: the base was tuned with the {name} of these patients; what it has memorised of it counts as shown")
-    types = people["project"] if "cancer" not in people else people["cancer"].where(people["cancer"].notna(), people["project"])
-    names = (column.fillna("").to_numpy(str) for column in (people["patient"], types, people["site"]))
+    names = (column.fillna("").to_numpy(str) for column in (people["patient"], cancer_types(people), people["site"]))
     return chosen(candidates, shown(features, values, *names), count)
 
 

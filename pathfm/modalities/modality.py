@@ -75,3 +75,8 @@ class Modality:
 def _text(column: pd.Series) -> np.ndarray:
     """Names, "" where unknown."""
     return column.fillna("").to_numpy(str)
+
+
+def measured(cohort: Cohort, people: pd.DataFrame, panel: Panel) -> np.ndarray:
+    """The expression of these people in the panel's units, float32 [patients, genes]; InputError for other genes or values."""
+    return Modality(EXPRESSION, panel, residual="none", means={}).vectors(cohort, people).values

@@ -76,6 +76,13 @@ def nothing_learned(validation: Mapping[str, float], max_logit_scale: float, sta
     return found
 
 
+def no_better_than_the_mean(validation: Mapping[str, float], modality: str) -> list[str]:
+    """A sentence for the user where the loss of a regression shows on validation patients that nothing was learned."""
+    if validation.get("loss_share", 0.0) > 1.0:
+        return [f"on validation patients the predicted {modality} is no better than the mean profile"]
+    return []
+
+
 def normal(rng: jax.Array, rows: int, columns: int) -> jax.Array:
     """The kernel of a linear head, with unit gain."""
     return jax.random.normal(rng, (rows, columns), jnp.float32) * rows**-0.5

@@ -3,18 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pathfm.settings.terms import EXPRESSION, TermSettings, term
+from pathfm.settings.terms import EXPRESSION, HeadSettings, TermSettings, term
 
 COUNTS = f"{EXPRESSION}/counts"  # vectors beside those of expression: reads of the panel's genes [b, genes]
 LIBRARY = f"{EXPRESSION}/library"  # and of all genes [b, 1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadSettings(TermSettings):
-    """What terms have whose head is linear, or has one hidden layer, on the feature of a patient's tiles."""
-
-    modality: str = EXPRESSION  # whose vectors are predicted
-    hidden: int = 0  # width of the hidden layer of the head; 0: linear
 
 
 @term

@@ -45,17 +45,23 @@ def term(settings: Kind) -> Kind:
     return settings
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadSettings(TermSettings):
+    """What terms have whose head is linear, or has one hidden layer, on the feature of a patient's tiles."""
+
+    modality: str = EXPRESSION  # whose vectors are predicted
+    hidden: int = 0  # width of the hidden layer of the head; 0: linear
+
+
 @term
 @dataclass(frozen=True, kw_only=True)
-class Direct(TermSettings):
+class Direct(HeadSettings):
     """Prediction of expression from the feature of a patient's tiles."""
 
     made_by: ClassVar[str] = "pathfm.objectives.terms.regression:Regression"
     says: ClassVar[str] = "tuned to predict the bulk gene expression of a tile's patient"
 
     name: str = "direct"
-    modality: str = EXPRESSION  # whose vectors are predicted
-    hidden: int = 0  # width of the hidden layer of the head; 0: linear
     huber: float = 1.0  # where the loss turns from square to linear, in standard deviations
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from pathfm.errors import InputError
 from pathfm.input.augment import augmented, patient_keys
+from pathfm.input.training_data import TrainingData
 from pathfm.models.images import normalised
 from pathfm.models.precision import compute_type
 from pathfm.models.vit import Remat, ViTSpec
@@ -51,6 +52,11 @@ class Facts:
     patients: int
     sites: int = 0
     starts: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # of the parameters of terms, by the names of the terms
+
+    @classmethod
+    def of(cls, data: TrainingData) -> "Facts":
+        train = data.train.index
+        return cls(train.tile, data.widths, len(train.patients), data.sites, data.starts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,10 +34,8 @@ def loss_on_validation(
     """
     mesh = make_mesh(MeshConfig(), jax.devices()[: math.gcd(config.batch, config.microbatch, jax.device_count())])
     still = config.replace(lora=LoraConfig(), optimizer=OptimizerConfig(freeze=("image/.*",)))  # no moments of a tower that is only run
-    training = data.train.index
-    facts = Facts(training.tile, data.widths, len(training.patients), data.sites, data.starts)
-    durations = Durations.of(still, Schedule(len(training.patients), config.batch, config.seed))
-    program = make_program(still, Tower(weights.spec, weights.card.mean, weights.card.std), facts, durations, mesh)
+    durations = Durations.of(still, Schedule(len(data.train.index.patients), config.batch, config.seed))
+    program = make_program(still, Tower(weights.spec, weights.card.mean, weights.card.std), Facts.of(data), durations, mesh)
     bank = bank_of(mesh) if program.objective.needs_bank else None
     validate = Validation(data.validation, config, local_slots(mesh, config.batch))
     start, batched = program.start(config.seed, base), batch_sharding(mesh)

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict
 
-import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +18,7 @@ from pathfm.settings.schema import from_dict
 from pathfm.settings.training import TrainConfig
 from pathfm.train import run
 from pathfm.weights.folder import open_weights
-from tests.small_cohort import make_small_cohort
+from tests.small_cohort import make_small_cohort, write_text
 
 SMALL = {"model": "demo", "batch": 8, "tiles": 2, "train_for": "2 steps", "log_every": "1 steps", "select": "last", "panel": "all"}
 NARROW = {"projection": 8, "hidden": 16}
@@ -28,11 +27,8 @@ CONTRASTIVE = {"name": "joint", "terms": {"contrastive": NARROW, "adversary": {"
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """A cohort with reports that every third patient lacks."""
     folder = make_small_cohort(tmp_path_factory.mktemp("cohort"), patients=48)
-    patients = [name for number, name in enumerate(sorted(set(Cohort.open(folder.root).pairs["patient"]))) if number % 3]
-    values = np.random.default_rng(0).normal(size=(len(patients), 5)).astype(np.float32)
-    anndata.AnnData(values, pd.DataFrame({"patient": patients}, index=patients)).write_h5ad(folder.matrix("text"))
+    write_text(folder)
     return folder
 
 

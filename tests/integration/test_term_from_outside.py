@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import anndata
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import pytest
 
 from pathfm.cohort.opened import Cohort
@@ -21,7 +19,7 @@ from pathfm.settings.training import TrainConfig
 from pathfm.train import run
 from pathfm.weights.applied import objective_of
 from pathfm.weights.folder import open_weights
-from tests.small_cohort import make_small_cohort
+from tests.small_cohort import make_small_cohort, write_text
 
 pytestmark = pytest.mark.slow
 
@@ -79,11 +77,8 @@ class NearestSettings(TermSettings):
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """A cohort with a second matrix that every third patient lacks."""
     folder = make_small_cohort(tmp_path_factory.mktemp("cohort"), patients=48)
-    patients = [name for number, name in enumerate(sorted(set(Cohort.open(folder.root).pairs["patient"]))) if number % 3]
-    values = np.random.default_rng(0).normal(size=(len(patients), 5)).astype(np.float32)
-    anndata.AnnData(values, pd.DataFrame({"patient": patients}, index=patients)).write_h5ad(folder.matrix("text"))
+    write_text(folder)
     return folder.root
 
 

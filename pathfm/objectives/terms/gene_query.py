@@ -10,7 +10,7 @@ import numpy as np
 
 from pathfm.models.precision import float32_products
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.losses import LOWEST, effective_rank, huber, mean_where, normal, unit_rows
+from pathfm.objectives.losses import LOWEST, effective_rank, huber, mean_where, no_better_than_the_mean, normal, unit_rows
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
 from pathfm.settings import regression_terms
 
@@ -90,9 +90,7 @@ class GeneQuery:
         return {self.modality: self.ask(params, tiles, tile_mask, params["genes"])}
 
     def warnings(self, validation: Mapping[str, float]) -> list[str]:
-        if validation.get("loss_share", 0.0) > 1.0:
-            return [f"on validation patients the predicted {self.modality} is no better than the mean profile"]
-        return []
+        return no_better_than_the_mean(validation, self.modality)
 
     def flops(self, batch: int, tiles: int) -> float:
         genes, width = self.widths.vectors[self.modality], self.settings.width

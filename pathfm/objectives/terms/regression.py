@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pathfm.objectives.bank import Bank
-from pathfm.objectives.losses import effective_rank, huber, mean_where, normal
+from pathfm.objectives.losses import effective_rank, huber, mean_where, no_better_than_the_mean, normal
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
 from pathfm.settings.terms import Direct
 
@@ -62,9 +62,7 @@ class Regression:
         return {self.modality: self.head(params, bag)}
 
     def warnings(self, validation: Mapping[str, float]) -> list[str]:
-        if validation.get("loss_share", 0.0) > 1.0:
-            return [f"on validation patients the predicted {self.modality} is no better than the mean profile"]
-        return []
+        return no_better_than_the_mean(validation, self.modality)
 
     def flops(self, batch: int, tiles: int) -> float:
         width, hidden, outputs = self.widths.features, self.settings.hidden, self.widths.vectors[self.modality]

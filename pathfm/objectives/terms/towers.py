@@ -18,12 +18,13 @@ from pathfm.objectives.losses import (
     bounded_scale,
     effective_rank,
     first_logit_scale,
-    info_nce,
     logit_scale,
     mean_where,
     nothing_learned,
 )
 from pathfm.objectives.objective import Batch, Features, Metrics, Widths
+from pathfm.objectives.pair_losses import info_nce_of_pairs
+from pathfm.objectives.pairs import Rows, Rule, retrieved
 from pathfm.objectives.terms.contrastive import Contrastive
 from pathfm.settings import terms
 
@@ -74,14 +75,18 @@ class Towers:
             rows[name] = self.of(name).embed(self.own(params, name), batch["vectors"][name], key)
             there[name] = known & batch["present"][name]
         losses, shares, metrics = [], [], {}
+        rule, place = Rule(everywhere=self.widths.everywhere), jnp.arange(len(known))
         for one, other in self.pairs:
             pair, both = named((one, other)), there[one] & there[other]
             scale = logit_scale(params["scales"][pair], self.of(other).settings)
-            losses.append(info_nce(rows[one], rows[other], scale, jnp.where(both, batch["patient"], -1)))
-            shares.append(losses[-1] / jnp.log(jnp.maximum(jnp.sum(both), 2).astype(jnp.float32)))
+            ours, theirs = (Rows(rows[side], jnp.where(both, batch["patient"], -1), place, None) for side in (one, other))
+            loss, chance = info_nce_of_pairs(ours, theirs, theirs, scale, rule)
+            losses.append(loss)
+            shares.append(loss / jnp.maximum(chance, 1e-12))
             metrics |= {f"{pair}/loss_share": shares[-1], f"{pair}/logit_scale": scale}
             if not train:
-                metrics[f"{pair}/retrieval_at_1"] = _first_found(rows[one], rows[other], both)
+                found = retrieved(ours, theirs, rule.everywhere)
+                metrics[f"{pair}/retrieval_at_1"] = mean_where(found.astype(jnp.float32), both)
         if not train:
             metrics["effective_rank"] = effective_rank(rows[IMAGE], known)
         return _mean(losses), {"loss_share": _mean(shares), **metrics}
@@ -121,9 +126,3 @@ def named(pair: tuple[str, str]) -> str:
 
 def _mean(values: list[jax.Array]) -> jax.Array:
     return jnp.mean(jnp.stack(values))
-
-
-def _first_found(rows: jax.Array, others: jax.Array, both: jax.Array) -> jax.Array:
-    """The share of the patients with both whose other half is the nearest of all."""
-    similarity = jnp.where(both[None, :], rows @ others.T, -2.0)
-    return mean_where((jnp.argmax(similarity, axis=1) == jnp.arange(len(both))).astype(jnp.float32), both)
